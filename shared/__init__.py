@@ -1,0 +1,1 @@
+"""What every service stands on: contracts, bus, ledger, documents, configuration. Imports no service."""

@@ -1,0 +1,189 @@
+"""Commands: imperatives to one owner. Each class names its owner; the wire name is the class name in kebab."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.contracts.base import Channel, Contract, Phase
+from shared.contracts.record import DocumentRef, Orders, Record
+
+
+class Message(Contract):
+    """What can be published. Its routing key is `<owner>.<message-in-kebab>.v<major>`."""
+
+    owner: ClassVar[str]
+    exchange: ClassVar[Literal["intake", "commands", "facts", "outcomes"]]
+    major: ClassVar[int] = 1
+
+
+class RegisterOptions(Contract):
+    """*Dati per la protocollazione* (S13). `subject` may be empty where every row has its own."""
+
+    subject: str = ""
+    classification: str
+    office: str
+    dossier: str = ""
+    document_type: str = ""
+
+
+class BatchOptions(Contract):
+    """The wizard's three screens (S12 to S14)."""
+
+    channel: Channel
+    payment_type: str
+    due_date: date
+    reason: str = ""
+    letter: str | None = None
+    register_options: RegisterOptions | None = None
+
+
+class RequestBatch(Message):
+    """Read this spreadsheet. The same batch id with another sheet merges by row number."""
+
+    owner: ClassVar[str] = "ingest"
+    exchange: ClassVar[Literal["intake"]] = "intake"
+    command_id: UUID
+    batch_id: UUID
+    request_id: str
+    client: str
+    by: str = ""
+    creditor: str
+    options: BatchOptions
+    sheet: DocumentRef
+    file_name: str
+    until: Phase = Phase.PREVIEW
+
+
+class BatchCommand(Message):
+    """A person's (or the command line's) decision about one batch. `command_id` makes repeats harmless."""
+
+    owner: ClassVar[str] = "ingest"
+    exchange: ClassVar[Literal["intake"]] = "intake"
+    command_id: UUID
+    batch_id: UUID
+    by: str = ""
+
+
+class GenerateNotices(BatchCommand):
+    """*Genera avvisi PagoPA* (S16)."""
+
+
+class SendNotices(BatchCommand):
+    """*Esegui invio massivo* (S17)."""
+
+
+class PauseBatch(BatchCommand):
+    """Issue nothing more until it is resumed."""
+
+
+class ResumeBatch(BatchCommand):
+    """Go on."""
+
+
+class CancelBatch(BatchCommand):
+    """Stop for good and withdraw the positions of what was not sent."""
+
+
+class RetryRecords(BatchCommand):
+    """Issue parked records again; all of the batch's when `record_ids` is empty."""
+
+    record_ids: list[UUID] = []
+
+
+class Correction(Contract):
+    """New values of one record's fields. Empty (`None`): as it was."""
+
+    name: str | None = None
+    fiscal_code: str | None = None
+    amount_cents: int | None = None
+    due_date: date | None = None
+    reason: str | None = None
+    address: str | None = None
+    channel: Channel | None = None
+    subject: str | None = None
+
+
+class CorrectRecord(BatchCommand):
+    """Do one record anew, with corrected values (all empty: a resend), from the orders that the person saw."""
+
+    record_id: UUID
+    orders: Orders
+    correction: Correction = Correction()
+
+
+class RecordCommand(Message):
+    """A record, sent to one stage. The runner copies `orders` and `issue` to the facts."""
+
+    exchange: ClassVar[Literal["commands"]] = "commands"
+    record: Record
+    orders: Orders = Orders()
+    issue: Annotated[int, Field(ge=1)] = 1
+
+
+class AssignIuv(RecordCommand):
+    """Reserve a number; open and publish the debt position."""
+
+    owner: ClassVar[str] = "iuv"
+
+
+class WithdrawPosition(RecordCommand):
+    """Invalidate the debt position of the order that stands in the record's section."""
+
+    owner: ClassVar[str] = "iuv"
+
+
+class PreviewRecord(RecordCommand):
+    """Make the letter of a record that has no IUV yet, as FAC-SIMILE."""
+
+    owner: ClassVar[str] = "render"
+
+
+class RegisterNotice(RecordCommand):
+    """Register the record's documents in the outgoing protocol."""
+
+    owner: ClassVar[str] = "protocol"
+
+
+class DispatchNotice(RecordCommand):
+    """Send the record's documents (where nothing is registered)."""
+
+    owner: ClassVar[str] = "dispatch"
+
+
+class Settle(Message):
+    """A person's verdict on an uncertain (record, order): `done` or `not-done` (then it is done anew)."""
+
+    exchange: ClassVar[Literal["commands"]] = "commands"
+    command_id: UUID
+    batch_id: UUID
+    record_id: UUID
+    order: int
+    verdict: Literal["done", "not-done"]
+    by: str = ""
+
+
+class SettleRegistration(Settle):
+    """What the register says about an uncertain registration."""
+
+    owner: ClassVar[str] = "protocol"
+    number: str = ""
+    year: int = 0
+
+
+class SettleSending(Settle):
+    """What the mailbox says about an uncertain sending."""
+
+    owner: ClassVar[str] = "dispatch"
+
+
+class Restate(Message):
+    """State again, from the ledger, what is known; never act. No batches: all of them."""
+
+    owner: ClassVar[str] = "every"
+    exchange: ClassVar[Literal["commands"]] = "commands"
+    request_id: UUID
+    batch_ids: list[UUID] | None = None

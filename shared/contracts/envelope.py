@@ -1,0 +1,74 @@
+"""The envelope: CloudEvents 1.0 attributes in AMQP binding (`cloudEvents_*` headers), never personal data.
+
+`id` is derived from what the message is about (record, order, type, issue of a failure), so a repeat carries the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from shared.contracts.commands import Message
+from shared.contracts.registry import parse_key, routing_key
+
+CONTENT_TYPE = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One message as it travels. `body` is JSON in UTF-8; `causation` the id of the message that led to it."""
+
+    id: str
+    key: str
+    exchange: str
+    source: str
+    time: datetime
+    body: bytes
+    correlation: str = ""
+    causation: str = ""
+    traceparent: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the attributes of CloudEvents, each by name
+        cls, message: Message, *, source: str, id: UUID | None = None, correlation: UUID | str = "",
+        causation: str = "", restated: bool = False, traceparent: str = "",
+    ) -> Envelope:  # fmt: skip
+        """Wrap `message`, published by service `source`."""
+        return cls(
+            id=str(id or uuid4()),
+            key=routing_key(type(message), source, restated=restated),
+            exchange=type(message).exchange,
+            source=source,
+            time=datetime.now(UTC),
+            body=message.model_dump_json(exclude_none=True).encode(),
+            correlation=str(correlation),
+            causation=causation,
+            traceparent=traceparent,
+        )
+
+    def cloud_headers(self) -> dict[str, str]:
+        """The attributes as AMQP application headers."""
+        headers = {
+            "cloudEvents_specversion": "1.0",
+            "cloudEvents_id": self.id,
+            "cloudEvents_type": f"it.staffetta.{self.key}",
+            "cloudEvents_source": f"/staffetta/{self.source}",
+            "cloudEvents_time": self.time.isoformat(),
+        }
+        if self.causation:
+            headers["cloudEvents_causationid"] = self.causation
+        if self.traceparent:
+            headers["cloudEvents_traceparent"] = self.traceparent
+        return headers
+
+    def message(self) -> Message:
+        """The body as the model that the key names. Raises `UnknownMessage` or pydantic's `ValidationError`."""
+        kind, _owner, _restated = parse_key(self.key)
+        return kind.model_validate_json(self.body)
+
+    @property
+    def restated(self) -> bool:
+        """Whether this is an old fact told again, which triggers no stage."""
+        return parse_key(self.key)[2]

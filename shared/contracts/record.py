@@ -1,0 +1,194 @@
+"""A record: one row of the spreadsheet, which travels whole in its messages.
+
+It is made of sections. Ingest writes debtor, payment, delivery and protocol request; each stage writes one section of
+its own. A section's version is (order, rank): whoever folds facts keeps the highest, so late, repeated and swapped
+facts do no harm.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.contracts.base import Channel, Contract, StageName
+
+Cents = Annotated[int, Field(ge=1, le=99_999_999_999)]
+
+
+class DocumentRef(Contract):
+    """A document in the store, named by its content."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    media_type: str
+    size: Annotated[int, Field(ge=0)]
+
+
+class Address(Contract):
+    """The debtor's postal address, printed where given; every part may be empty."""
+
+    street: str = ""
+    number: str = ""
+    postal_code: str = ""
+    city: str = ""
+    province: str = ""
+
+
+class Debtor(Contract):
+    """Who pays. `fiscal_code` identifies: 16 characters (GPD type F) or 11 digits (type G)."""
+
+    name: Annotated[str, Field(min_length=1, max_length=70)]
+    fiscal_code: Annotated[str, Field(pattern=r"^([A-Z0-9]{16}|[0-9]{11})$")]
+    vat_code: str = ""
+    address: Address = Address()
+
+    @property
+    def kind(self) -> Literal["F", "G"]:
+        """GPD's type of debtor: F person, G body or firm."""
+        return "F" if len(self.fiscal_code) == 16 else "G"
+
+
+class Payment(Contract):
+    """What is asked. `due_date` means 23:59:59 Europe/Rome of that day."""
+
+    payment_type: str
+    amount_cents: Cents
+    due_date: date
+    reason: Annotated[str, Field(min_length=1, max_length=140)]
+
+
+class Delivery(Contract):
+    """Where it goes. An empty address: the notice is made, and handed over by hand."""
+
+    channel: Channel
+    address: str = ""
+
+
+class ProtocolRequest(Contract):
+    """The data of the outgoing registration (S13), present only where the batch is registered."""
+
+    subject: Annotated[str, Field(min_length=1)]
+    classification: str
+    office: str
+    dossier: str = ""
+    document_type: str = ""
+
+
+class SectionState(StrEnum):
+    """Ranked: the later beats the earlier within one order."""
+
+    UNCERTAIN = "uncertain"
+    REFUSED = "refused"
+    DONE = "done"
+    WITHDRAWN = "withdrawn"
+
+
+RANK = {state: rank for rank, state in enumerate(SectionState)}
+
+
+class Section(Contract):
+    """What a stage knows about one (record, order)."""
+
+    order: Annotated[int, Field(ge=1)]
+    state: SectionState
+    code: str = ""
+    """Stable, machine-readable: why refused or uncertain."""
+    detail: str = ""
+    """An Italian sentence for the clerk, without personal data."""
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """(order, rank): the higher one wins."""
+        return self.order, RANK[self.state]
+
+
+class Position(Section):
+    """Written by iuv: the debt position at pagoPA."""
+
+    iupd: str = ""
+    iuv: str = ""
+    notice_code: str = ""
+    """NAV, *codice avviso*: 18 digits."""
+
+
+class Documents(Section):
+    """Written by render."""
+
+    notice: DocumentRef | None = None
+    letter: DocumentRef | None = None
+
+
+class Registration(Section):
+    """Written by protocol."""
+
+    register_code: str = ""
+    number: str = ""
+    """At least 7 digits, leading zeros kept."""
+    year: int = 0
+    registered_at: datetime | None = None
+
+
+class Sending(Section):
+    """Written by dispatch."""
+
+    message_id: str = ""
+    channel: Channel | None = None
+    mailbox: str = ""
+    sent_at: datetime | None = None
+
+
+class Orders(Contract):
+    """How many times each stage was asked to do this record anew."""
+
+    iuv: int = 1
+    render: int = 1
+    protocol: int = 1
+    dispatch: int = 1
+
+    def of(self, stage: StageName) -> int:
+        """The order that stands for one stage."""
+        return int(getattr(self, stage.value))
+
+
+class Record(Contract):
+    """One row. `row` is the number that Excel shows; `columns` are those that the letter names."""
+
+    id: UUID
+    batch_id: UUID
+    row: Annotated[int, Field(ge=1)]
+    creditor: str
+    debtor: Debtor
+    payment: Payment
+    delivery: Delivery
+    protocol: ProtocolRequest | None = None
+    letter: str | None = None
+    columns: dict[str, str] = {}
+    position: Position | None = None
+    documents: Documents | None = None
+    registration: Registration | None = None
+    sending: Sending | None = None
+
+
+SECTIONS: dict[StageName, tuple[str, type[Section]]] = {
+    StageName.IUV: ("position", Position),
+    StageName.RENDER: ("documents", Documents),
+    StageName.PROTOCOL: ("registration", Registration),
+    StageName.DISPATCH: ("sending", Sending),
+}
+
+
+def section_of(record: Record, stage: StageName) -> Section | None:
+    """The section that `stage` wrote on the record, if any."""
+    section: Section | None = getattr(record, SECTIONS[stage][0])
+    return section
+
+
+def with_section(record: Record, stage: StageName, section: Section) -> Record:
+    """The record with `section` where it is newer than what stands there; otherwise the record as it is."""
+    standing = section_of(record, stage)
+    if standing is not None and standing.version >= section.version:
+        return record
+    return record.model_copy(update={SECTIONS[stage][0]: section})

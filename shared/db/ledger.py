@@ -1,0 +1,54 @@
+"""The ledger: what a stage did, one row per (record, order). Each stage's table extends `LedgerRow`.
+
+    reserved ──► acting ──► done | refused | uncertain ──► done (late knowledge)
+        ▲           │
+        └───────────┘  nothing happened
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON
+from sqlmodel import Field, SQLModel
+
+from shared.db.engine import UtcDateTime
+
+
+class LedgerState(StrEnum):
+    """Where a row stands."""
+
+    RESERVED = "reserved"
+    ACTING = "acting"
+    DONE = "done"
+    REFUSED = "refused"
+    UNCERTAIN = "uncertain"
+    WITHDRAWN = "withdrawn"
+
+
+class LedgerRow(SQLModel):
+    """The columns that every stage's ledger has. `request` is the record as it was asked, `section` what came of it."""
+
+    record_id: UUID = Field(primary_key=True)
+    order: int = Field(primary_key=True)
+    batch_id: UUID = Field(index=True)
+    issue: int = 1
+    state: str = Field(default=LedgerState.RESERVED.value, index=True)
+    fingerprint: str
+    lane: str = ""
+    request: dict[str, Any] = Field(sa_type=JSON)
+    section: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    lease_owner: str = ""
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+def fingerprint(values: object) -> str:
+    """A short hash of the values that a stage acts on."""
+    canonical = json.dumps(values, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
