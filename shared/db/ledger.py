@@ -1,8 +1,8 @@
 """The ledger: what a stage did, one row per (record, order). Each stage's table extends `LedgerRow`.
 
-    reserved ──► acting ──► done | refused | uncertain ──► done (late knowledge)
-        ▲           │
-        └───────────┘  nothing happened
+reserved ──► acting ──► done | refused | uncertain ──► done (late knowledge)
+    ▲           │
+    └───────────┘  nothing happened
 """
 
 from __future__ import annotations
