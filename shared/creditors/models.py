@@ -1,0 +1,184 @@
+"""Creditors, payment types, letters, mailboxes and clients, as the TOML file spells them.
+
+A model that exists is right in itself: check digits, patterns, files. What only the whole file can tell (two creditors in
+one range, a simulated leg among real ones) is in `checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from stdnum import iban as stdnum_iban
+from stdnum.it import iva
+
+from shared.contracts.base import Channel, Phase
+
+LOOPBACK = "127.0.0.1"
+
+
+def _iban(value: str) -> str:
+    if not stdnum_iban.is_valid(value):
+        raise ValueError("le cifre di controllo dell'IBAN non tornano: ricopiarlo dal conto di tesoreria")
+    return value
+
+
+def _tax_code(value: str) -> str:
+    if not iva.is_valid(value):
+        raise ValueError("la cifra di controllo del codice fiscale dell'ente non torna: ricopiarlo da indicepa.gov.it")
+    return value
+
+
+def _located(value: Path, info: ValidationInfo) -> Path:
+    """Absolute and there, where the loader says which folder the file lies in."""
+    if info.context is None:
+        return value
+    path = Path(info.context) / value
+    if not path.is_file():
+        raise ValueError(f"il file {path} non c'è")
+    return path
+
+
+# The key of a table ends up in lanes, queue and file names.
+Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Iban = Annotated[str, Field(pattern=r"^IT[0-9]{2}[A-Z][0-9]{10}[0-9A-Z]{12}$"), AfterValidator(_iban)]
+TaxCode = Annotated[str, Field(pattern=r"^[0-9]{11}$"), AfterValidator(_tax_code)]
+Located = Annotated[Path, AfterValidator(_located)]
+SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|rehearsal:.+)$")]
+"""`env:NAME`, `file:/path`, or `rehearsal:VALUE`, which only a rehearsal file may hold. Never a secret itself."""
+# No line breaks and no separators of a header, an address list or a segnatura.
+MailAddress = Annotated[str, Field(pattern=r"^[^\s@<>,;:()\[\]\\\"]+@[A-Za-z0-9.-]+$")]
+OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
+
+
+class Item(BaseModel):
+    """Frozen; an unknown key is an error (a misspelt one would be silently ignored)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Letter(Item):
+    """A letter template. `columns` are the spreadsheet columns that it names; they travel on the record."""
+
+    title: OneLine
+    template: Located
+    columns: list[OneLine] = []
+
+
+class PaymentType(Item):
+    """*Tipologia di pagamento*: what the money is for."""
+
+    name: OneLine
+    taxonomy: Annotated[str, Field(pattern=r"^[6-9]/[0-9]{7}(IM|TS|SP|SA|AP)/$")]
+    iban: Iban
+    reason: Annotated[OneLine, Field(max_length=140)] = ""
+    letters: dict[Key, Letter] = {}
+    office: OneLine = ""
+    classification: OneLine = ""
+    subject: OneLine = ""
+
+
+class Mailbox(Item):
+    """An outgoing mailbox. `address` is envelope sender and From (a PEC provider accepts no other)."""
+
+    address: MailAddress
+    display_name: OneLine = ""
+    host: Host
+    port: Annotated[int, Field(ge=1, le=65_535)]
+    security: Literal["tls", "starttls", "plain"]
+    """`plain` only to a loopback address."""
+    user: str
+    password: SecretReference
+    connections: Annotated[int, Field(ge=1, le=50)] = 1
+
+
+class Register(Item):
+    """The declaration that ours is *the* register of this administration (by which act, from which day): without both,
+    it only starts in rehearsal."""
+
+    code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,16}$")] = "PG"
+    declared_by_act: OneLine = ""
+    declared_on: date | None = None
+
+    @property
+    def declared(self) -> bool:
+        """Whether the administration made it its register."""
+        return bool(self.declared_by_act) and self.declared_on is not None
+
+
+class Contacts(Item):
+    """Printed in one line on the notice, items separated by a middle dot."""
+
+    office: Annotated[OneLine, Field(max_length=50)] = ""
+    phone: OneLine = ""
+    email: OneLine = ""
+    website: OneLine = ""
+
+
+class PagoPa(Item):
+    """GPD access. `key` is a secret reference (header `Ocp-Apim-Subscription-Key`)."""
+
+    base_url: Url
+    key: SecretReference
+
+
+class Creditor(Item):
+    """*Ente creditore*."""
+
+    name: Annotated[OneLine, Field(min_length=1, max_length=100)]
+    tax_code: TaxCode
+    ipa_code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{2,20}$")]
+    aoo_code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,32}$")]
+    segregation_code: Annotated[str, Field(pattern=r"^[0-9]{2}$")]
+    iuv_start: Annotated[int, Field(ge=1)] = 1
+    iuv_end: Annotated[int, Field(le=9_999_999_999_999)] = 9_999_999_999_999
+    """First and last number of the range (13 digits between segregation code and check digits) that is ours to use."""
+    cbill: Annotated[str, Field(pattern=r"^[A-Z0-9]{5}$")] | None = None
+    logo: Located | None = None
+    contacts: Contacts = Contacts()
+    pagopa: PagoPa
+    protocol: Register = Register()
+    mailboxes: dict[Literal["pec", "email"], Mailbox] = {}
+    payment_types: Annotated[dict[Key, PaymentType], Field(min_length=1)]
+
+    def mailbox(self, channel: Channel) -> Mailbox | None:
+        """The mailbox that serves a channel (AUTO is resolved before)."""
+        return self.mailboxes.get("pec" if channel is Channel.PEC else "email")
+
+
+class Client(Item):
+    """Another municipal system, and what it may ask for. No payment types: all of its creditors'."""
+
+    creditors: Annotated[list[str], Field(min_length=1)]
+    payment_types: list[str] = []
+    until: Phase = Phase.PREVIEW
+    records_per_day: Annotated[int, Field(ge=1)] = 10_000
+
+
+class Creditors(Item):
+    """The whole file."""
+
+    rehearsal: Annotated[bool, Field(strict=True)] = False
+    """Simulators are wired: AMBIENTE DI PROVA on pages, FAC-SIMILE on documents, [PROVA] in subjects."""
+    creditors: Annotated[dict[Key, Creditor], Field(min_length=1)]
+    clients: dict[Key, Client] = {}
+
+    def with_simulators(self, pagopa_url: str, smtp_port: int) -> Self:
+        """A copy whose pagoPA and mailboxes are the simulators that listen there. Raises `ValueError` unless this is
+        a rehearsal: a real key must never be sent to a simulator, nor a real notice lost in one."""
+        if not self.rehearsal:
+            raise ValueError("only a rehearsal file is wired to simulators")
+
+        def simulated(creditor: Creditor) -> Creditor:
+            pagopa = creditor.pagopa.model_copy(update={"base_url": pagopa_url})
+            at = {"host": LOOPBACK, "port": smtp_port, "security": "plain"}
+            boxes = {name: box.model_copy(update=at) for name, box in creditor.mailboxes.items()}
+            return creditor.model_copy(update={"pagopa": pagopa, "mailboxes": boxes})
+
+        creditors: Mapping[str, Creditor] = {code: simulated(item) for code, item in self.creditors.items()}
+        return self.model_copy(update={"creditors": creditors})
