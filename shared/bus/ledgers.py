@@ -1,0 +1,188 @@
+"""The runner's hand on a stage's ledger: each method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from sqlalchemy import tuple_
+from sqlmodel import Session, col, select
+
+from shared.contracts.record import SECTIONS, Orders, Record, Section, SectionState
+from shared.db.engine import Database
+from shared.db.ledger import LedgerRow, LedgerState, fingerprint
+from shared.stage import Done, Outcome, Refused, Request, Stage, Uncertain, Work
+
+R = TypeVar("R", bound=LedgerRow)
+Verdict = Literal["as-it-stands", "seen", "leased", "content-differs"]
+"""`seen`: somebody may have acted on the row before this handful, so it is looked at first."""
+PAGE = 200
+
+
+class Ledger(Generic[R]):
+    """Reads and writes the rows of one stage."""
+
+    def __init__(
+        self, database: Database, stage: Stage[R], owner: str, alive: Callable[[str], bool], now: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._stage = stage
+        self._owner = owner
+        self._alive = alive
+        self._now = now
+
+    def reserve(self, hand: Mapping[tuple[UUID, int], Request]) -> list[tuple[Request, R, Verdict]]:
+        """Rows for what is new (the stage fills them), and what stands for the rest; sorted by record id (lock order)."""
+        with self._database.write() as session:
+            rows = self._rows(session, list(hand))
+            answers: list[tuple[Request, R, Verdict]] = []
+            fresh: list[Work[R]] = []
+            for key, request in hand.items():
+                row = rows.get(key)
+                if row is None:
+                    row = self._new(request)
+                    session.add(row)
+                    fresh.append(Work(request, row))
+                    answers.append((request, row, "as-it-stands"))
+                else:
+                    answers.append((request, row, self._verdict(request, row)))
+            if fresh:
+                self._stage.reserve(session, fresh)
+                for work in fresh:
+                    session.add(work.row)
+        return answers
+
+    def mark_acting(self, work: Work[R]) -> Work[R] | None:
+        """The row set to `acting` with a lease of ours; `None` if somebody else got it meanwhile."""
+        with self._database.write() as session:
+            row = self._rows(session, [work.request.key])[work.request.key]
+            if row.state != LedgerState.RESERVED:
+                return None
+            row.state = LedgerState.ACTING.value
+            row.lease_owner = self._owner
+            row.lease_until = self._now() + timedelta(seconds=self._stage.lease_seconds)
+            row.updated_at = self._now()
+            session.add(row)
+        return Work(work.request, row)
+
+    def record(self, outcomes: Sequence[tuple[Work[R], Outcome]]) -> list[Work[R]]:
+        """What came of each. Knowledge only grows: done is never undone, a late success turns uncertain into done."""
+        with self._database.write() as session:
+            rows = self._rows(session, [work.request.key for work, _ in outcomes])
+            recorded = []
+            for work, outcome in outcomes:
+                row = rows[work.request.key]
+                if row.state not in (LedgerState.DONE, LedgerState.WITHDRAWN):
+                    self._record(row, outcome)
+                    session.add(row)
+                recorded.append(Work(work.request, row))
+        return recorded
+
+    def doubt(self, work: Work[R]) -> Work[R]:
+        """An act whose worker died: nothing is known of it."""
+        doubt = getattr(self._stage, "doubt", None)
+        section = doubt(work) if doubt else self._blank(work.row, SectionState.UNCERTAIN, "interrupted", "")
+        return self.record([(work, Uncertain(section))])[0]
+
+    def renew(self, work: Work[R]) -> Work[R]:
+        """Another reservation for the same row."""
+        with self._database.write() as session:
+            row = self._rows(session, [work.request.key])[work.request.key]
+            fresh = Work(work.request, row)
+            self._stage.renew(session, fresh)
+            session.add(row)
+        return fresh
+
+    def pages(self, batch_ids: list[UUID] | None) -> Iterator[list[R]]:
+        """All rows (of some batches), in pages by key."""
+        table = self._stage.row_type
+        last: tuple[UUID, int] | None = None
+        while True:
+            with self._database.read() as session:
+                query = select(table).order_by(col(table.record_id), col(table.order)).limit(PAGE)
+                if batch_ids is not None:
+                    query = query.where(col(table.batch_id).in_(batch_ids))
+                if last is not None:
+                    query = query.where(tuple_(col(table.record_id), col(table.order)) > last)
+                rows = list(session.exec(query))
+            if not rows:
+                return
+            yield rows
+            last = rows[-1].record_id, rows[-1].order
+
+    def section(self, row: R) -> Section:
+        """The section that the row recorded."""
+        return SECTIONS[self._stage.name][1].model_validate(row.section)
+
+    def request(self, row: R) -> Request:
+        """The request as it was last asked."""
+        return Request(
+            Record.model_validate(row.request["record"]),
+            Orders.model_validate(row.request["orders"]),
+            row.issue,
+            self._stage.name,
+        )
+
+    # -- inside
+
+    def _rows(self, session: Session, keys: list[tuple[UUID, int]]) -> dict[tuple[UUID, int], R]:
+        table = self._stage.row_type
+        query = (
+            select(table)
+            .where(tuple_(col(table.record_id), col(table.order)).in_(keys))
+            .order_by(col(table.record_id), col(table.order))
+            .with_for_update()
+        )
+        return {(row.record_id, row.order): row for row in session.exec(query)}
+
+    def _new(self, request: Request) -> R:
+        return self._stage.row_type(
+            record_id=request.record.id,
+            order=request.order,
+            batch_id=request.record.batch_id,
+            issue=request.issue,
+            state=LedgerState.RESERVED.value,
+            fingerprint=fingerprint(self._stage.acted_on(request)),
+            lane=self._stage.lane(request),
+            request=_asked(request),
+            updated_at=self._now(),
+        )
+
+    def _verdict(self, request: Request, row: R) -> Verdict:
+        if row.fingerprint != fingerprint(self._stage.acted_on(request)):
+            return "content-differs"
+        if request.issue >= row.issue:
+            row.issue, row.request = request.issue, _asked(request)
+        if row.state == LedgerState.ACTING and row.lease_until is not None:
+            running = row.lease_owner != self._owner and self._alive(row.lease_owner)
+            return "leased" if running and self._now() < row.lease_until else "seen"
+        seen = row.state in (LedgerState.RESERVED, LedgerState.UNCERTAIN)
+        return "seen" if seen else "as-it-stands"
+
+    def _record(self, row: R, outcome: Outcome) -> None:
+        match outcome:
+            case Done(section):
+                self._settle(row, LedgerState.DONE, section)
+            case Refused(code, detail):
+                self._settle(row, LedgerState.REFUSED, self._blank(row, SectionState.REFUSED, code, detail))
+            case Uncertain(section):
+                self._settle(row, LedgerState.UNCERTAIN, section)
+            case _ if row.state == LedgerState.ACTING:
+                row.state, row.lease_owner, row.lease_until = LedgerState.RESERVED.value, "", None
+        row.updated_at = self._now()
+
+    def _settle(self, row: R, state: LedgerState, section: Section) -> None:
+        row.state, row.section = state.value, section.model_dump(mode="json", exclude_none=True)
+        row.lease_owner, row.lease_until = "", None
+
+    def _blank(self, row: R, state: SectionState, code: str, detail: str) -> Section:
+        return SECTIONS[self._stage.name][1](order=row.order, state=state, code=code, detail=detail)
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    return {
+        "record": request.record.model_dump(mode="json", exclude_none=True),
+        "orders": request.orders.model_dump(mode="json"),
+    }
