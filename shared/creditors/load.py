@@ -118,6 +118,8 @@ def _mistake(detail: Any) -> Mistake:
         return place, PATTERNS.get(name, "non può contenere a capo né caratteri di controllo")
     if kind.startswith("date"):
         return place, DATES
+    if "expected" in context:
+        context = {"expected": str(context["expected"]).replace(" or ", " o ")}
     return place, SENTENCES.get(kind, "valore non valido").format_map(context)
 
 
