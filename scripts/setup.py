@@ -68,14 +68,21 @@ def complain(sentence: str) -> int:
 
 
 def run(*command: str | Path, env: Mapping[str, str] | None = None) -> None:
-    """Run a command, shown before; its output is the person's. Raises `CalledProcessError`."""
+    """Run a command, shown before; what it prints is shown where it fails. Raises `CalledProcessError`."""
     print("setup:", *(str(part).replace(f"{ROOT}/", "") for part in command), file=sys.stderr, flush=True)
-    subprocess.run([str(part) for part in command], check=True, env={**os.environ, **(env or {})}, cwd=ROOT)
+    whole = [str(part) for part in command]
+    merged = {**os.environ, **(env or {})}
+    told = subprocess.run(
+        whole, check=False, env=merged, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if told.returncode:
+        print(told.stdout, file=sys.stderr)
+        raise subprocess.CalledProcessError(told.returncode, whole)
 
 
 def fingerprint() -> str:
     """What the environment depends on: lock, project file, this script, the interpreter and the folder."""
-    digest = hashlib.sha256(f"{sys.version}{ROOT}".encode())
+    digest = hashlib.sha256(f"{sys.version_info[:2]}{ROOT}".encode())
     for name in ("uv.lock", "pyproject.toml", "scripts/setup.py", "scripts/uv.txt"):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
