@@ -129,6 +129,8 @@ class Registration(Section):
     """At least 7 digits, leading zeros kept."""
     year: int = 0
     registered_at: datetime | None = None
+    segnatura: str = ""
+    """The mark that people read (art. 55): administration, AOO, register, number, day; empty where a register gives none."""
     documents: dict[str, str] = {}
     """SHA-256 of what was registered, by kind (`notice`, `letter`): dispatch sends nothing else."""
 
