@@ -1,0 +1,64 @@
+"""The notice as a PDF: one A4 page of absolute boxes, tagged, PDF/A-3a."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from weasyprint import CSS, HTML
+from weasyprint.text.fonts import FontConfiguration
+
+from services.render.adapters.assets import BASE_URL, Assets, house, template, watermark
+from services.render.adapters.codes import qr_svg
+from services.render.model import Notice, in_fours
+from shared.printing import POINTS_PER_MM, Fitted
+
+PDF_VARIANT = "pdf/a-3a"
+QR_BOX_MM = (10.0, 154.0, 25.0)
+"""Left, top and side of the QR code (notice.css); the read-back looks there."""
+_DATA_TOP, _LABEL, _GAP, _CODES_TOP = 153.3, 10 / POINTS_PER_MM, 2.0, 181.6
+
+
+class NoticePress:
+    """Makes notices; keeps fonts and style sheets for the life of the process."""
+
+    def __init__(self, texts: dict[str, Any], lang: str = "it") -> None:
+        self._texts, self._lang = texts, lang
+        self._fonts = FontConfiguration()
+        fetcher = Assets(house())
+        self._styles = [
+            CSS(string=template(name), font_config=self._fonts, url_fetcher=fetcher, base_url=BASE_URL)
+            for name in ("fonts.css", "notice.css")
+        ]
+        environment = Environment(autoescape=True, undefined=StrictUndefined)
+        self._page = environment.from_string(template("notice.html.j2"))
+
+    def pdf(self, notice: Notice, logo: tuple[str, bytes] | None, *, facsimile: bool) -> bytes:
+        """The finished page; `logo` is an asset's name (its ending tells the type) and bytes."""
+        page = self._page.render(
+            notice=notice,
+            texts=self._texts,
+            lang=self._lang,
+            cta=self._texts["avviso"]["dovePagare"]["cta"],
+            logo=logo[0] if logo else None,
+            in_fours=in_fours(notice.notice_code),
+            codes_top=_codes_top(notice),
+            watermark=watermark() if facsimile else "",
+        )
+        assets = Assets({**house(), "qr.svg": qr_svg(notice.qr), **(dict([logo]) if logo else {})})
+        document = HTML(string=page, url_fetcher=assets, base_url=BASE_URL)
+        pdf: bytes = document.write_pdf(
+            stylesheets=self._styles, font_config=self._fonts, pdf_variant=PDF_VARIANT, pdf_tags=True
+        )
+        return pdf
+
+
+def _codes_top(notice: Notice) -> float:
+    """Where the row of codes stands, in mm: beside the text under the QR code, lower where the data above are long."""
+    blocks = (notice.data_name, notice.data_creditor, notice.data_subject)
+    below = _DATA_TOP + sum(_LABEL + _height(block) for block in blocks) + _GAP * (len(blocks) + 1)
+    return round(max(_CODES_TOP, below), 2)
+
+
+def _height(block: Fitted) -> float:
+    return len(block.lines) * block.size * 1.25 / POINTS_PER_MM
