@@ -86,7 +86,8 @@ def _refuse(moment: str, condition: str = "1") -> Any:
 # BEFORE INSERT also stops INSERT OR REPLACE, which deletes without firing the DELETE trigger.
 FOLLOWS_THE_LAST = (
     "NEW.number IS NOT 1 + (SELECT coalesce(max(number), 0) FROM register_entry "
-    "WHERE register_key = NEW.register_key AND year = NEW.year)"
+    "WHERE register_key = NEW.register_key AND year = NEW.year) "
+    "OR EXISTS (SELECT 1 FROM register_entry WHERE key = NEW.key)"
 )
 _table = RegisterEntry.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
 for _ddl in (_refuse("BEFORE UPDATE"), _refuse("BEFORE DELETE"), _refuse("BEFORE INSERT", FOLLOWS_THE_LAST)):
