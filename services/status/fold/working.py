@@ -1,0 +1,168 @@
+"""The rows that a handful of facts is about: loaded in bulk, changed in memory, written back once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import delete, insert
+from sqlmodel import Session, SQLModel, col, select
+
+from services.status.fold.derive import derive
+from services.status.tables import BatchRow, KeptCommand, ProblemRow, RecordRow, TimelineRow
+from shared.contracts.envelope import Envelope
+from shared.contracts.facts import Problem
+from shared.contracts.record import Record
+from shared.ids import derived
+
+CHUNK = 500
+"""Ids per query: below every database's limit of parameters."""
+
+T = TypeVar("T", bound=SQLModel)
+K = TypeVar("K")
+
+
+@dataclass(slots=True)
+class Touched:
+    """What a handful changed, to tell those who look on."""
+
+    batches: set[UUID] = field(default_factory=set)
+    records: set[UUID] = field(default_factory=set)
+    lanes: bool = False
+    unreadable: int = 0
+
+
+class WorkingSet:
+    """Rows by id. A row that is asked for and not there is begun: facts may overtake those that they build on."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.commands: dict[UUID, KeptCommand] = {}
+        self._batches: dict[UUID, BatchRow] = {}
+        self._rows: dict[UUID, RecordRow] = {}
+        self._parsed: dict[UUID, Record] = {}
+        self._problems: dict[UUID, list[ProblemRow]] = {}
+        self._timeline: dict[UUID, TimelineRow] = {}
+        self._newly_cancelled: set[UUID] = set()
+        self.touched = Touched()
+
+    def load(self, batch_ids: Collection[UUID], record_ids: Collection[UUID], command_ids: Collection[UUID]) -> None:
+        """Load what is there."""
+        self._batches = {row.id: row for row in self._all(BatchRow, BatchRow.id, batch_ids)}
+        self._rows = {row.id: row for row in self._all(RecordRow, RecordRow.id, record_ids)}
+        self.commands = {row.id: row for row in self._all(KeptCommand, KeptCommand.id, command_ids)}
+
+    def batch(self, batch_id: UUID) -> BatchRow:
+        """The batch's row, touched."""
+        self.touched.batches.add(batch_id)
+        if batch_id not in self._batches:
+            self._batches[batch_id] = BatchRow(id=batch_id)
+            self.session.add(self._batches[batch_id])
+        return self._batches[batch_id]
+
+    def row(self, record_id: UUID, batch_id: UUID) -> RecordRow:
+        """The record's row, touched (and its batch with it)."""
+        self.batch(batch_id)
+        self.touched.records.add(record_id)
+        if record_id not in self._rows:
+            self._rows[record_id] = RecordRow(id=record_id, batch_id=batch_id)
+            self.session.add(self._rows[record_id])
+        return self._rows[record_id]
+
+    def record(self, row: RecordRow) -> Record | None:
+        """The record as parsed."""
+        if row.id not in self._parsed and row.record is not None:
+            self._parsed[row.id] = Record.model_validate(row.record)
+        return self._parsed.get(row.id)
+
+    def keep(self, row: RecordRow, record: Record) -> None:
+        """Put `record` on its row."""
+        self._parsed[row.id] = record
+        row.record = record.model_dump(mode="json", exclude_none=True)
+
+    def problems(self, row: RecordRow, revision: int, problems: Iterable[Problem]) -> None:
+        """Replace the row's problems."""
+        self._problems[row.id] = [
+            ProblemRow(record_id=row.id, batch_id=row.batch_id, position=position, revision=revision, **_plain(problem))
+            for position, problem in enumerate(problems)
+        ]
+
+    def cancel(self, batch: BatchRow) -> None:
+        """The batch was cancelled: every record's state is looked at again."""
+        if not batch.cancelled:
+            self._newly_cancelled.add(batch.id)
+        batch.cancelled = True
+
+    def event(self, kind: str, envelope: Envelope, about: RecordRow | BatchRow, *parts: object, **said: Any) -> None:
+        """Enter a fact in the timeline. `parts` tell it from the others of its kind about the same record or batch."""
+        record_id, batch_id = (about.id, about.batch_id) if isinstance(about, RecordRow) else (None, about.id)
+        at, entry_id = said.pop("at", envelope.time), derived("timeline", about.id, kind, *parts)
+        entry = TimelineRow(
+            id=entry_id, batch_id=batch_id, record_id=record_id, kind=kind, at=at, restated=envelope.restated, **said
+        )
+        standing = self._timeline.get(entry_id)
+        if standing is None or _better(entry, standing):
+            self._timeline[entry_id] = entry
+
+    def flush(self) -> Touched:
+        """Derive what is searched by, and write everything."""
+        for record_id in self.touched.records:
+            self._derive(self._rows[record_id])
+        self.session.flush()
+        for batch_id in self._newly_cancelled:
+            self._derive_all(batch_id)
+        self._flush_problems()
+        self._flush_timeline()
+        return self.touched
+
+    def _derive(self, row: RecordRow) -> None:
+        derive(row, self.record(row), cancelled=self._batches[row.batch_id].cancelled)
+
+    def _derive_all(self, batch_id: UUID) -> None:
+        rows = self.session.exec(
+            select(RecordRow).where(RecordRow.batch_id == batch_id).execution_options(yield_per=CHUNK)
+        )
+        for row in rows:
+            self._derive(row)
+        self.session.flush()
+
+    def _flush_problems(self) -> None:
+        for some in _chunks(self._problems):
+            self.session.execute(delete(ProblemRow).where(col(ProblemRow.record_id).in_(some)))
+        _insert(self.session, [row for rows in self._problems.values() for row in rows])
+
+    def _flush_timeline(self) -> None:
+        standing = {row.id: row for row in self._all(TimelineRow, TimelineRow.id, self._timeline)}
+        for entry_id, row in standing.items():
+            entry = self._timeline.pop(entry_id)
+            if _better(entry, row):
+                row.at, row.restated = entry.at, entry.restated
+        _insert(self.session, list(self._timeline.values()))
+
+    def _all(self, table: type[T], key: Any, ids: Collection[UUID]) -> Iterator[T]:
+        for some in _chunks(ids):
+            yield from self.session.exec(select(table).where(col(key).in_(some)))
+
+
+def _better(entry: TimelineRow, standing: TimelineRow) -> bool:
+    """Whether `entry` tells more truly when it happened: first-hand before restated, then the earlier one."""
+    return (entry.restated, entry.at) < (standing.restated, standing.at)
+
+
+def _plain(problem: Problem) -> dict[str, Any]:
+    return {name: getattr(problem, name) for name in ("row", "column", "code", "message", "warning", "proposal")}
+
+
+def _insert(session: Session, rows: list[T]) -> None:
+    """Insert rows that nobody will change in this session, past the unit of work."""
+    if rows:
+        session.execute(insert(type(rows[0])), [row.model_dump() for row in rows])
+
+
+def _chunks(ids: Iterable[K]) -> Iterator[list[K]]:
+    rest = iter(ids)
+    while some := list(islice(rest, CHUNK)):
+        yield some

@@ -1,0 +1,263 @@
+"""What the facts about a record add up to: the state that people see, and why. Pure; no clock, no database.
+
+A record's facts come late, twice and swapped. Everything here is therefore a function of *maxima* (the highest version
+of each section, the highest issue of each phase), never of the order in which facts came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shared.contracts.base import Phase, StageName
+from shared.contracts.record import Orders, Record, Section, SectionState, section_of
+
+
+class State(StrEnum):
+    """A record's state, as the API names it. `TITLES` has what a clerk reads."""
+
+    TO_CORRECT = "to-correct"
+    READY = "ready"
+    GENERATED = "generated"
+    REGISTERED = "registered"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    LATE = "late"
+    NOT_DELIVERED = "not-delivered"
+    TO_VERIFY = "to-verify"
+    BY_HAND = "by-hand"
+    STUCK = "stuck"
+    CANCELLED = "cancelled"
+    PAID = "paid"
+    EXPIRED = "expired"
+
+
+TITLES: Mapping[State, str] = {
+    State.TO_CORRECT: "Da correggere",
+    State.READY: "Pronto",
+    State.GENERATED: "Avviso generato",
+    State.REGISTERED: "Protocollato",
+    State.SENT: "Inviato",
+    State.ACCEPTED: "Accettato",
+    State.DELIVERED: "Consegnato",
+    State.LATE: "In ritardo",
+    State.NOT_DELIVERED: "Non consegnato",
+    State.TO_VERIFY: "Invio da verificare",
+    State.BY_HAND: "Da consegnare a mano",
+    State.STUCK: "Fermo: serve un intervento",
+    State.CANCELLED: "Annullato",
+    State.PAID: "Pagato",
+    State.EXPIRED: "Scaduto",
+}
+
+SEEN_NOTICE = frozenset(State) - {State.TO_CORRECT, State.READY, State.STUCK, State.CANCELLED}
+"""States in which a notice exists for certain."""
+
+PHASE_OF: Mapping[StageName, Phase] = {
+    StageName.IUV: Phase.GENERATE,
+    StageName.RENDER: Phase.GENERATE,
+    StageName.PROTOCOL: Phase.SEND,
+    StageName.DISPATCH: Phase.SEND,
+}
+STAGES = tuple(StageName)
+PHASES = tuple(Phase)
+
+
+class TroubleKind(StrEnum):
+    """Ranked: within one issue the graver word counts."""
+
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A stage's last word about an attempt. `order` 0: the fact did not say. `until`: UTC, of a deferral."""
+
+    kind: TroubleKind
+    stage: StageName
+    issue: int
+    order: int = 0
+    code: str = ""
+    until: datetime | None = None
+
+    @property
+    def version(self) -> tuple[int, int, int, str, str]:
+        """A total order, so that two facts in either order leave the same trouble."""
+        kind, stage = tuple(TroubleKind).index(self.kind), STAGES.index(self.stage)
+        return self.issue, kind, stage, self.until.isoformat() if self.until else "", self.code
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that is known of a record. `issues` and `troubles` are by phase; `record` is absent for a row that must be
+    corrected, and for one of which only a failure has come in yet. `cancelled` is the batch's."""
+
+    record: Record | None
+    orders: Orders = field(default_factory=Orders)
+    rejected: bool = False
+    cancelled: bool = False
+    issues: Mapping[Phase, int] = field(default_factory=dict)
+    troubles: Mapping[Phase, Trouble] = field(default_factory=dict)
+
+    def current(self, stage: StageName) -> Section | None:
+        """The stage's section, unless the stage was asked to do the record anew since."""
+        section = section_of(self.record, stage) if self.record is not None else None
+        return section if section is not None and section.order >= self.orders.of(stage) else None
+
+    def is_done(self, stage: StageName) -> bool:
+        """Whether the stage said yes to the order that stands."""
+        section = self.current(stage)
+        return section is not None and section.state is SectionState.DONE
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """The failure or deferral that still counts: of the current issue and order, not overtaken by a section."""
+        for phase in reversed(PHASES):
+            trouble = self.troubles.get(phase)
+            if trouble is None or trouble.issue < self.issues.get(phase, 1):
+                continue
+            if self.current(trouble.stage) is None and trouble.order in (0, self.orders.of(trouble.stage)):
+                return trouble
+        return None
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether nobody can be written to."""
+        return self.record is not None and not self.record.delivery.address
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A state and its cause: `code` stable, `detail` the stage's Italian sentence where it gave one."""
+
+    state: State
+    stage: StageName | None = None
+    code: str = ""
+    detail: str = ""
+
+
+def state_of(standing: Standing) -> State:
+    """The one state that people see."""
+    return verdict_of(standing).state
+
+
+def verdict_of(standing: Standing) -> Verdict:
+    """The state and why. Bad news of a later stage comes first; what is withdrawn is neither good nor bad."""
+    if _is_withdrawn(standing):
+        return Verdict(State.CANCELLED)
+    halted = _halted(standing)
+    if halted is not None:
+        return halted
+    if standing.rejected and all(standing.current(stage) is None for stage in STAGES):
+        return Verdict(State.TO_CORRECT)
+    return Verdict(_furthest(standing))
+
+
+def next_stage(standing: Standing) -> StageName | None:
+    """The stage whose turn it is, `None` where nothing more is to do without a person."""
+    record = standing.record
+    if record is None or verdict_of(standing).state not in (State.READY, State.GENERATED, State.REGISTERED):
+        return None
+    wanted = [stage for stage in STAGES if stage is not StageName.PROTOCOL or record.protocol is not None]
+    return next((stage for stage in wanted if not standing.is_done(stage)), None)
+
+
+def _is_withdrawn(standing: Standing) -> bool:
+    position, documents = standing.current(StageName.IUV), standing.current(StageName.RENDER)
+    if position is None:
+        # a row that never got a number stops with its batch
+        return standing.cancelled and not standing.rejected and standing.current(StageName.DISPATCH) is None
+    if documents is not None and documents.state is SectionState.REFUSED:
+        return False  # withdrawn because it could not be printed: that is what the clerk must mend
+    return position.state is SectionState.WITHDRAWN
+
+
+def _halted(standing: Standing) -> Verdict | None:
+    for stage in reversed(STAGES):
+        section = standing.current(stage)
+        if section is not None and section.state is SectionState.REFUSED:
+            return Verdict(State.TO_CORRECT, stage, section.code, section.detail)
+        if section is not None and section.state is SectionState.UNCERTAIN:
+            state = State.TO_VERIFY if stage is StageName.DISPATCH else State.STUCK
+            return Verdict(state, stage, section.code, section.detail)
+    trouble = standing.trouble
+    if trouble is not None and trouble.kind is TroubleKind.PARKED and not standing.is_done(StageName.DISPATCH):
+        return Verdict(State.STUCK, trouble.stage, trouble.code)
+    return None
+
+
+def _furthest(standing: Standing) -> State:
+    if standing.is_done(StageName.DISPATCH):
+        return State.SENT
+    if standing.is_done(StageName.PROTOCOL):
+        return State.BY_HAND if standing.by_hand else State.REGISTERED
+    if standing.is_done(StageName.RENDER):
+        registers = standing.record is not None and standing.record.protocol is not None
+        return State.BY_HAND if standing.by_hand and not registers else State.GENERATED
+    return State.READY
+
+
+class BatchState(StrEnum):
+    """A batch's state, as the API names it."""
+
+    PENDING = "pending"
+    REFUSED = "refused"
+    PREVIEW = "preview"
+    GENERATING = "generating"
+    GENERATED = "generated"
+    SENDING = "sending"
+    SENT = "sent"
+    SETTLED = "settled"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+BATCH_TITLES: Mapping[BatchState, str] = {
+    BatchState.PENDING: "In lettura",
+    BatchState.REFUSED: "Rifiutato",
+    BatchState.PREVIEW: "In anteprima",
+    BatchState.GENERATING: "Generazione in corso",
+    BatchState.GENERATED: "Avvisi generati",
+    BatchState.SENDING: "Invio in corso",
+    BatchState.SENT: "Inviato",
+    BatchState.SETTLED: "Concluso",
+    BatchState.PAUSED: "In pausa",
+    BatchState.CANCELLED: "Interrotto",
+}
+
+MILESTONES = ("", "generated", "sent", "settled")
+"""How far a batch got, ranked."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStanding:
+    """What is known of a batch. `until`: the phase that a person allowed; `milestone`: one of `MILESTONES`."""
+
+    known: bool
+    refused: bool = False
+    cancelled: bool = False
+    paused: bool = False
+    until: Phase = Phase.PREVIEW
+    milestone: str = ""
+
+
+def batch_state_of(batch: BatchStanding) -> BatchState:
+    """The one state of a batch."""
+    if not batch.known:
+        return BatchState.REFUSED if batch.refused else BatchState.PENDING
+    if batch.cancelled:
+        return BatchState.CANCELLED
+    if batch.milestone in ("sent", "settled"):
+        return BatchState(batch.milestone)
+    if batch.until is Phase.PREVIEW:
+        return BatchState.PREVIEW
+    if batch.milestone == "generated" and batch.until is Phase.GENERATE:
+        return BatchState.GENERATED
+    if batch.paused:
+        return BatchState.PAUSED
+    return BatchState.SENDING if batch.until is Phase.SEND else BatchState.GENERATING

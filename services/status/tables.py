@@ -1,0 +1,169 @@
+"""The read model: what the facts add up to. All of it can be built again from restated facts, but for `KeptCommand`.
+
+Every `*_revision` column is the revision of the fact that last won it, so that a late fact loses.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, Index, MetaData, Text
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from shared.contracts.base import Phase
+from shared.db.engine import UtcDateTime
+
+SCHEMA = "status"
+JsonObject = dict[str, Any]
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA))):
+    """The registry of this service's tables."""
+
+
+class BatchRow(Base, table=True):
+    """A batch. `ingested_revision` 0: only asked for, or only heard of. `ingested` is the body of `BatchIngested`."""
+
+    __tablename__ = "batch"
+
+    id: UUID = Field(primary_key=True)
+    creditor: str = ""
+    payment_type: str = ""
+    file_name: str = ""
+    created_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    options: JsonObject | None = Field(default=None, sa_type=JSON)
+    ingested: JsonObject | None = Field(default=None, sa_type=JSON)
+    ingested_revision: int = 0
+    until: str = Phase.PREVIEW.value
+    until_revision: int = 0
+    paused: bool = False
+    paused_revision: int = 0
+    milestone: str = ""
+    milestone_revision: int = 0
+    cancelled: bool = False
+    cancelled_counts: JsonObject | None = Field(default=None, sa_type=JSON)
+    refusal: JsonObject | None = Field(default=None, sa_type=JSON)
+    """Why the request was refused: `code`, `message`, `rows`. Says nothing once the batch is ingested."""
+
+
+class RecordRow(Base, table=True):
+    """A record. `row_revision` versions what ingest said of the row (rejected or not, cells, problems);
+    `content_revision` and `content_orders` the debtor, payment and delivery in `record`, which a stage's fact may have
+    brought first; the sections in it carry their own. `issues` and `troubles` are by phase. The rest is derived."""
+
+    __tablename__ = "record"
+    __table_args__ = (
+        Index("ix_record_batch_row", "batch_id", "row"),
+        Index("ix_record_batch_state", "batch_id", "state"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    batch_id: UUID
+    row: int = 0
+    row_revision: int = 0
+    content_revision: int = 0
+    content_orders: int = 0
+    rejected: bool = False
+    record: JsonObject | None = Field(default=None, sa_type=JSON)
+    cells: JsonObject | None = Field(default=None, sa_type=JSON)
+    orders: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    issues: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    troubles: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    preview: JsonObject | None = Field(default=None, sa_type=JSON)
+    preview_revision: int = 0
+
+    state: str = Field(default="", index=True)
+    phase: str = ""
+    stage: str = ""
+    code: str = ""
+    detail: str = Field(default="", sa_type=Text)
+    warnings: int = 0
+    debtor_name: str = ""
+    fiscal_code: str = ""
+    notice_code: str = ""
+    iuv: str = ""
+    protocol_number: str = ""
+    amount_cents: int = Field(default=0, sa_type=BigInteger)
+    due_date: date | None = None
+    channel: str = ""
+    address: str = ""
+    haystack: str = Field(default="", sa_type=Text)
+
+
+class ProblemRow(Base, table=True):
+    """A problem or warning of a row, as of the row's `revision`."""
+
+    __tablename__ = "problem"
+
+    record_id: UUID = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    batch_id: UUID = Field(index=True)
+    revision: int
+    row: int
+    column: str
+    code: str
+    message: str = Field(sa_type=Text)
+    warning: bool
+    proposal: str = ""
+
+
+class TimelineRow(Base, table=True):
+    """One fact about a record, or (without `record_id`) about a batch. The id is derived from what the fact says, so
+    that repeats and restatements meet in it. `restated`: only an old fact told again has come in."""
+
+    __tablename__ = "timeline"
+
+    id: UUID = Field(primary_key=True)
+    batch_id: UUID = Field(index=True)
+    record_id: UUID | None = Field(default=None, index=True)
+    kind: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    restated: bool = False
+    stage: str = ""
+    order: int = 0
+    issue: int = 0
+    code: str = ""
+    detail: str = Field(default="", sa_type=Text)
+    until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class LaneRow(Base, table=True):
+    """A lane that was closed at least once: it is closed where it closed after it last opened."""
+
+    __tablename__ = "lane"
+
+    stage: str = Field(primary_key=True)
+    lane: str = Field(primary_key=True)
+    code: str = ""
+    closed_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    opened_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed now."""
+        return self.closed_since is not None and (self.opened_at is None or self.closed_since > self.opened_at)
+
+
+class KeptCommand(Base, table=True):
+    """A person's command: kept before the 202, published again until it is answered. `answer`: empty, `taken` or
+    `refused`. `request_key` is the client's `Idempotency-Key`; `request_print` a hash of what was asked under it."""
+
+    __tablename__ = "command"
+
+    id: UUID = Field(primary_key=True)
+    batch_id: UUID | None = Field(default=None, index=True)
+    request_key: str | None = Field(default=None, unique=True)
+    request_print: str = ""
+    kind: str
+    body: str = Field(sa_type=Text)
+    kept_at: datetime = Field(sa_type=UtcDateTime)
+    publish_at: datetime = Field(sa_type=UtcDateTime)
+    published: int = 0
+    answer: str = Field(default="", index=True)
+    answered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    code: str = ""
+    message: str = Field(default="", sa_type=Text)
+    rows: list[JsonObject] = Field(default_factory=list, sa_type=JSON)
