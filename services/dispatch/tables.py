@@ -1,0 +1,26 @@
+"""Dispatch's ledger."""
+
+from __future__ import annotations
+
+from sqlalchemy import MetaData
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from shared.db.ledger import LedgerRow
+
+SCHEMA = "dispatch"
+
+
+class Base(SQLModel, registry=registry()):
+    """The tables of this service, and of no other."""
+
+    metadata = MetaData(schema=SCHEMA)
+
+
+class SendingRow(Base, LedgerRow, table=True):
+    """One message, sent or to be sent. Its id is reserved before the act: receipts cite it, whatever became of the act."""
+
+    __tablename__ = "sending"
+
+    message_id: str | None = Field(default=None, unique=True)
+    """`None` where no mailbox is configured: such a row is never acted on."""
