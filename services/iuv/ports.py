@@ -6,10 +6,26 @@ None carries pagoPA's own words: they may quote the debtor.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from services.iuv.model import DebtPosition, Standing
+from shared.stage import Deferred, Outcome, Refused, Transient
+
+DUE_DATE_PAST = Refused(
+    "due-date-past", "La scadenza è già passata: correggi la data di scadenza e genera di nuovo l'avviso."
+)
+REJECTED = Refused(
+    "pagopa-rejected",
+    "pagoPA non accetta i dati di questo avviso: controlla codice fiscale, importo, scadenza e causale, "
+    "correggi la riga e genera di nuovo l'avviso.",
+)
+LATEST_RETRY = timedelta(hours=1)
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
 
 
 class PagoPaError(Exception):
@@ -87,3 +103,22 @@ class DebtPositions(Protocol):
     def close(self) -> None:
         """Let go of the connections."""
         ...
+
+
+def later(why: str, at: datetime | None = None) -> Deferred:
+    """Not now: at `at` (an hour from now at the latest), or in a second."""
+    now = utc_now()
+    return Deferred(min(at or now + timedelta(seconds=1), now + LATEST_RETRY), why)
+
+
+def outcome(error: PagoPaError, due: datetime) -> Outcome:
+    """What happens next after what pagoPA said, or didn't, about a position that is due at `due`."""
+    match error:
+        case TooManyCalls(retry_at=datetime() as at) | Unwell(retry_at=datetime() as at):
+            return later(error.code, at)
+        case KeyRefused():
+            return Transient(error.code, lane=True, shut=True)
+        case Unacceptable():
+            return DUE_DATE_PAST if due <= utc_now() else REJECTED
+        case _:
+            return Transient(error.code, lane=True)

@@ -6,10 +6,10 @@ So a repeat never opens a second one, whatever was lost.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import ClassVar
 
@@ -18,14 +18,14 @@ from sqlmodel import Session
 
 from services.iuv.model import DebtPosition, NoticeCode, PositionStatus, Standing, due_instant
 from services.iuv.ports import (
+    DUE_DATE_PAST,
     Conflict,
     DebtPositions,
-    KeyRefused,
     NoAnswer,
     PagoPaError,
-    TooManyCalls,
-    Unacceptable,
-    Unwell,
+    later,
+    outcome,
+    utc_now,
 )
 from services.iuv.tables import IuvRow, burn, burnt_count, take_codes
 from shared.contracts.base import StageName
@@ -33,19 +33,11 @@ from shared.contracts.facts import IuvAssigned, IuvRefused, PositionWithdrawn, R
 from shared.contracts.record import Position, SectionState
 from shared.creditors import Creditor, Creditors
 from shared.ids import iupd
-from shared.stage import Deferred, Done, Outcome, Permanent, Refused, Renew, Request, Transient, Work
+from shared.stage import Deferred, Done, Outcome, Permanent, Renew, Request, Transient, Work
 
 log = structlog.get_logger()
 
-DUE_DATE_PAST = Refused(
-    "due-date-past", "La scadenza è già passata: correggi la data di scadenza e genera di nuovo l'avviso."
-)
-REJECTED = Refused(
-    "pagopa-rejected",
-    "pagoPA non accetta i dati di questo avviso: controlla codice fiscale, importo, scadenza e causale, "
-    "correggi la riga e genera di nuovo l'avviso.",
-)
-LATEST_RETRY = timedelta(hours=1)
+FAILURES_IN_A_ROW = 5
 
 
 @dataclass(slots=True)
@@ -53,7 +45,22 @@ class _Round:
     """One call of `act`. A lane that proved down is not asked again for the rest of the handful."""
 
     ends: float
-    down: dict[str, Outcome] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    down: dict[str, Deferred] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, lane: str, answer: Outcome) -> Outcome:
+        """Remember what an act said about its lane."""
+        with self.lock:
+            if isinstance(answer, Deferred):
+                self.down[lane] = answer
+            elif isinstance(answer, Transient) and answer.lane:
+                self.failures[lane] = self.failures.get(lane, 0) + 1
+                if answer.shut or self.failures[lane] >= FAILURES_IN_A_ROW:
+                    self.down[lane] = later(answer.code)
+            else:
+                self.failures[lane] = 0
+        return answer
 
 
 class IuvStage:
@@ -143,7 +150,7 @@ class IuvStage:
             if future.done():
                 outcomes.append(future.result())
             elif future.cancel():
-                outcomes.append(_later("handful-too-slow"))
+                outcomes.append(later("handful-too-slow"))
             else:  # its call goes on; the repeat looks it up
                 outcomes.append(Transient(NoAnswer().code, lane=True))
         return outcomes
@@ -158,7 +165,7 @@ class IuvStage:
             standing = book.find(asked.iupd)
             return None if standing is None else self._judge(work, asked, standing)
         except PagoPaError as error:
-            return _outcome(error, asked)
+            return outcome(error, asked.due)
 
     def close(self) -> None:
         """Let the calls in hand end."""
@@ -174,14 +181,11 @@ class IuvStage:
         if lane in this.down:
             return this.down[lane]
         if monotonic() >= this.ends:
-            return _later("handful-too-slow")
+            return later("handful-too-slow")
         try:
-            return self._open(work, asked)
+            return this.note(lane, self._open(work, asked))
         except PagoPaError as error:
-            outcome = _outcome(error, asked)
-            if isinstance(outcome, Deferred) or (isinstance(outcome, Transient) and outcome.lane):
-                this.down[lane] = outcome
-            return outcome
+            return this.note(lane, outcome(error, asked.due))
 
     def _open(self, work: Work[IuvRow], asked: DebtPosition) -> Outcome:
         book = self._books[work.request.record.creditor]
@@ -203,7 +207,7 @@ class IuvStage:
         if standing.status is PositionStatus.DRAFT:
             published = self._publish(work, asked)
             if published is None:
-                return DUE_DATE_PAST if asked.due <= _now() else Permanent("position-stays-draft")
+                return DUE_DATE_PAST if asked.due <= utc_now() else Permanent("position-stays-draft")
             standing = published
         if standing.status in (PositionStatus.INVALID, PositionStatus.EXPIRED):
             return Permanent(f"position-{standing.status.value.lower()}")
@@ -244,25 +248,3 @@ class IuvStage:
             due=due_instant(record.payment.due_date),
             iban=payment_type.iban, taxonomy=payment_type.taxonomy, fingerprint=row.fingerprint,
         )  # fmt: skip
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _later(why: str, at: datetime | None = None) -> Deferred:
-    now = _now()
-    return Deferred(min(at or now + timedelta(seconds=1), now + LATEST_RETRY), why)
-
-
-def _outcome(error: PagoPaError, asked: DebtPosition) -> Outcome:
-    """What happens next after what pagoPA said, or didn't."""
-    match error:
-        case TooManyCalls(retry_at=datetime() as at) | Unwell(retry_at=datetime() as at):
-            return _later(error.code, at)
-        case KeyRefused():
-            return Transient(error.code, lane=True, shut=True)
-        case Unacceptable():
-            return DUE_DATE_PAST if asked.due <= _now() else REJECTED
-        case _:
-            return Transient(error.code, lane=True)

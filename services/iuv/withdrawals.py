@@ -13,12 +13,12 @@ A paid position is no `IuvAssigned` told again: that would set off the rendering
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from services.iuv.model import NoticeCode, PositionStatus
-from services.iuv.ports import Conflict, DebtPositions, NoAnswer, PagoPaError
+from services.iuv.ports import Conflict, DebtPositions, NoAnswer, PagoPaError, utc_now
 from services.iuv.tables import IuvRow
 from shared.contracts.base import StageName
 from shared.contracts.commands import WithdrawPosition
@@ -30,11 +30,6 @@ from shared.ids import iupd
 from shared.stage import Request
 
 ROUNDS = 3  # in vain, after an answer that was lost or a draft that had to be published, and in earnest
-
-
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
 
 
 class Withdrawals:

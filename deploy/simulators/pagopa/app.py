@@ -167,7 +167,11 @@ def _switches(book: Book, faults: Faults) -> APIRouter:
 
 def _model(position: Position) -> dict[str, Any]:
     """`PaymentPositionModel`."""
-    return {name: value for name, value in position.items() if name not in KEPT}
+    options = [
+        {name: value for name, value in option.items() if name not in ("status", "paymentDate")}
+        for option in position["paymentOption"]
+    ]
+    return {**{name: value for name, value in position.items() if name not in KEPT}, "paymentOption": options}
 
 
 def _base_response(position: Position) -> dict[str, Any]:

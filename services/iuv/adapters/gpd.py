@@ -28,6 +28,7 @@ from services.iuv.ports import (
 )
 
 PRODUCT_PATH = "/gpd/debt-positions-service/v1"
+POSITIONS = "/debtpositions"
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
 NOTHING_SENT = (
     httpx.ConnectError,
@@ -66,7 +67,7 @@ class Gpd:
         # a bare host is completed, so that the address of a simulator or of a gateway will do
         root = base_url.rstrip("/") + ("" if urlsplit(base_url).path.strip("/") else PRODUCT_PATH)
         self._client = httpx.Client(
-            base_url=f"{root}/organizations/{tax_code}/debtpositions",
+            base_url=f"{root}/organizations/{tax_code}",
             headers={KEY_HEADER: key, "Accept": "application/json"},
             timeout=timeout,
             limits=limits,
@@ -75,22 +76,22 @@ class Gpd:
 
     def open(self, position: DebtPosition) -> Standing:
         """See `DebtPositions.open`."""
-        return standing(self._call("POST", "", {"toPublish": "true"}, body(position)))
+        return standing(self._call("POST", POSITIONS, {"toPublish": "true"}, body(position)))
 
     def find(self, iupd: str) -> Standing | None:
         """See `DebtPositions.find`."""
         with suppress(_NotThere):
-            return standing(self._call("GET", f"/{quote(iupd)}"))
+            return standing(self._call("GET", f"{POSITIONS}/{quote(iupd)}"))
         return None
 
     def publish(self, iupd: str) -> Standing:
         """See `DebtPositions.publish`."""
-        return standing(self._call("POST", f"/{quote(iupd)}/publish"))
+        return standing(self._call("POST", f"{POSITIONS}/{quote(iupd)}/publish"))
 
     def invalidate(self, iupd: str) -> Standing | None:
         """See `DebtPositions.invalidate`."""
         with suppress(_NotThere):
-            return standing(self._call("POST", f"/{quote(iupd)}/invalidate"))
+            return standing(self._call("POST", f"{POSITIONS}/{quote(iupd)}/invalidate"))
         return None
 
     def close(self) -> None:
