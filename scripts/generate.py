@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
+import pkgutil
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
 
+from pydantic import BaseModel
+from pydantic_settings import BaseSettings
+
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
-# Each file and what makes its text from the text that stands there (empty where there is none).
-GENERATED: dict[str, Callable[[str], str]] = {}
+PROJECT = ("shared", "services", "deploy")
+CONFIGURATION = """\
+# Configuration
+
+Generated from the settings classes and the creditors' models by `make generate`. Durations are in seconds.
+
+## Environment"""
+CREDITORS = """
+## The creditors' file
+
+One TOML file, named by `STAFFETTA_CREDITORS`; without it the rehearsal file `deploy/examples/creditors.toml` serves. Its
+comments explain each part in Italian and English. A wrong file is refused at start with every mistake and its key path."""
 
 
 def main() -> int:
@@ -18,9 +40,8 @@ def main() -> int:
     stale = 0
     for name, make in GENERATED.items():
         path = ROOT / name
-        standing = path.read_text(encoding="utf-8") if path.exists() else ""
-        wanted = make(standing)
-        if wanted == standing:
+        wanted = make()
+        if path.exists() and path.read_text(encoding="utf-8") == wanted:
             continue
         stale += 1
         if check:
@@ -30,6 +51,72 @@ def main() -> int:
             print(f"{name} written")
     return 1 if check and stale else 0
 
+
+def configuration() -> str:
+    """`docs/configuration.md`: a table per settings class, then one per table of the creditors' file."""
+    parts = [CONFIGURATION]
+    for module in modules("settings"):
+        for kind in own_classes(module, BaseSettings):
+            parts.append(table(module.__name__, kind, kind.model_config.get("env_prefix", "").upper()))
+    parts.append(CREDITORS)
+    models = importlib.import_module("shared.creditors.models")
+    parts += [table(kind.__name__, kind) for kind in own_classes(models, BaseModel) if kind.model_fields]
+    return "\n".join(parts) + "\n"
+
+
+def modules(name: str) -> list[ModuleType]:
+    """Every module of the project with this last name."""
+    found = []
+    for package in PROJECT:
+        for info in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
+            if info.name.rpartition(".")[2] == name:
+                found.append(importlib.import_module(info.name))
+    return found
+
+
+def own_classes(module: ModuleType, base: type[T]) -> list[type[T]]:
+    """The classes that a module defines itself, in its order."""
+    kinds = [item for item in vars(module).values() if isinstance(item, type) and issubclass(item, base)]
+    return [kind for kind in kinds if kind.__module__ == module.__name__]
+
+
+def table(title: str, kind: type[BaseModel], prefix: str = "") -> str:
+    """A heading, the class's own sentence, and a row per field: name, default, meaning."""
+    about = dict(field_docstrings(kind))
+    rows = ["| name | default | meaning |", "| --- | --- | --- |"]
+    for name, field in kind.model_fields.items():
+        default = "*required*" if field.is_required() else f"`{plain(field.get_default(call_default_factory=True))}`"
+        spelt = f"{prefix}{name.upper()}" if prefix else name
+        rows.append(f"| `{spelt}` | {default} | {about.get(name, '')} |")
+    return "\n".join([f"\n### `{title}`\n", one_line(kind.__doc__ or ""), "", *rows])
+
+
+def plain(value: object) -> str:
+    """A default as a person would write it."""
+    if isinstance(value, BaseModel):
+        return "as below"
+    return "unset" if value is None else str(value) or '""'
+
+
+def field_docstrings(kind: type) -> Iterator[tuple[str, str]]:
+    """The string that follows each field in the source, as documentation tools read it."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    if not isinstance(body, ast.ClassDef):
+        return
+    for field, text in zip(body.body, body.body[1:], strict=False):
+        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+            continue
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
+            yield field.target.id, one_line(text.value.value)
+
+
+def one_line(text: str) -> str:
+    """For a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+# Each file and what makes its text.
+GENERATED: dict[str, Callable[[], str]] = {"docs/configuration.md": configuration}
 
 if __name__ == "__main__":
     sys.exit(main())
