@@ -64,7 +64,9 @@ class ProtocolStage:
             if isinstance(entry, Entry):
                 wanted[work.request.record.creditor].append((work, entry))
         for creditor in sorted(wanted):  # one lock order for all workers
-            self._register(session, self._creditors[creditor], wanted[creditor])
+            # The handful comes by record id; a clerk looks for row 7 after row 6.
+            by_row = sorted(wanted[creditor], key=lambda each: (each[0].row.batch_id, each[0].request.record.row))
+            self._register(session, self._creditors[creditor], by_row)
 
     def renew(self, session: Session, work: Work[ProtocolRow]) -> None:
         """What could not be registered when it was reserved: once more."""

@@ -42,17 +42,23 @@ class Desk:
         assert isinstance(self.service.stage, ProtocolStage)
         return self.service.stage
 
-    def reserve(self, record: Record, order: int = 1) -> Work[ProtocolRow]:
+    def new(self, record: Record, order: int = 1) -> Work[ProtocolRow]:
         request = Request(record, Orders(protocol=order), 1, StageName.PROTOCOL)
-        with self.service.database.write() as session:
-            row = ProtocolRow(
-                record_id=record.id, order=order, batch_id=record.batch_id, updated_at=self.time, request={},
-                fingerprint=fingerprint(self.stage.acted_on(request)), lane=self.stage.lane(request),
-            )  # fmt: skip
-            session.add(row)
-            self.stage.reserve(session, [Work(request, row)])
-            session.add(row)
+        row = ProtocolRow(
+            record_id=record.id, order=order, batch_id=record.batch_id, updated_at=self.time, request={},
+            fingerprint=fingerprint(self.stage.acted_on(request)), lane=self.stage.lane(request),
+        )  # fmt: skip
         return Work(request, row)
+
+    def reserve_all(self, works: list[Work[ProtocolRow]]) -> None:
+        with self.service.database.write() as session:
+            session.add_all(work.row for work in works)
+            self.stage.reserve(session, works)
+
+    def reserve(self, record: Record, order: int = 1) -> Work[ProtocolRow]:
+        work = self.new(record, order)
+        self.reserve_all([work])
+        return work
 
     def renew(self, work: Work[ProtocolRow]) -> Work[ProtocolRow]:
         with self.service.database.write() as session:
@@ -109,6 +115,13 @@ def test_to_reserve_is_to_register(desk: Desk) -> None:
         documents={"notice": notice.sha256, "letter": letter.sha256},
     )
     assert desk.act(work) == Done(section)
+
+
+def test_numbers_of_one_handful_follow_the_rows_of_the_sheet(desk: Desk) -> None:
+    works = sorted((desk.new(a_rendered_record(row)) for row in range(2, 12)), key=lambda work: work.request.record.id)
+    desk.reserve_all(works)
+    numbers = {work.request.record.row: Registration.model_validate(work.row.section).number for work in works}
+    assert [numbers[row] for row in range(2, 12)] == [f"{number:07d}" for number in range(1, 11)]
 
 
 def test_the_entry_holds_what_the_law_asks_for(desk: Desk) -> None:
