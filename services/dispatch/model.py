@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
+from email.utils import format_datetime, quote
 from html import escape
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,6 @@ from shared.creditors import Creditor, Mailbox
 ROME = ZoneInfo("Europe/Rome")
 NOTICE_FILE = "avviso-pagopa.pdf"
 LETTER_FILE = "lettera.pdf"
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 class BadAddress(Exception):
@@ -46,12 +46,6 @@ class Mail:
 def compose(mail: Mail) -> bytes:
     """The RFC 5322 message, CRLF and seven bits. Raises `BadAddress`."""
     message = EmailMessage(policy=SMTP)
-    message["Message-ID"] = mail.message_id
-    message["Date"] = mail.at.astimezone(ROME)
-    sender = mail.mailbox.display_name or mail.creditor.name
-    message["From"] = Address(one_line(sender), addr_spec=mail.mailbox.address)
-    message["To"] = Address(addr_spec=envelope_address(mail.record.delivery.address))
-    message["Subject"] = subject(mail)
     message["Auto-Submitted"] = "auto-generated"
     if mail.record.delivery.channel is Channel.PEC:
         message["X-TipoRicevuta"] = mail.pec_receipt
@@ -62,8 +56,23 @@ def compose(mail: Mail) -> bytes:
     if mail.letter is not None:
         message.add_attachment(mail.letter, maintype="application", subtype="pdf", filename=LETTER_FILE)
     message["Content-Language"] = "it"
-    # The library folds a long Message-ID before its first character: lawful, and more than some readers of receipts expect.
-    return message.as_bytes().replace(b"Message-ID:\r\n <", b"Message-ID: <", 1)
+    return "".join(f"{line}\r\n" for line in _head(mail)).encode("ascii") + message.as_bytes()
+
+
+def _head(mail: Mail) -> Iterator[str]:
+    """The headers with free text or long ids. The library's folding of such headers loses blanks between encoded words,
+    makes words longer than RFC 2047 allows, and parts a Message-ID from its name."""
+    yield f"Message-ID: {one_line(mail.message_id)}"
+    yield f"Date: {format_datetime(mail.at.astimezone(ROME))}"
+    sender = one_line(mail.mailbox.display_name or mail.creditor.name)
+    name = f'"{quote(sender)}"' if sender.isascii() else _words("From", sender)
+    yield f"From: {name}\r\n <{envelope_address(mail.mailbox.address)}>"
+    yield f"To: {envelope_address(mail.record.delivery.address)}"
+    yield f"Subject: {_words('Subject', subject(mail))}"
+
+
+def _words(header: str, text: str) -> str:
+    return Header(text, header_name=header, maxlinelen=75).encode(linesep="\r\n")
 
 
 def envelope_address(address: str) -> str:
@@ -109,7 +118,7 @@ def protocol_mark(registered: Registration) -> str:
 def euro(cents: int) -> str:
     """`1.234,56 €`."""
     whole, rest = divmod(cents, 100)
-    return f"{whole:,}".replace(",", ".") + f",{rest:02d}{NO_BREAK}€"
+    return f"{whole:,}".replace(",", ".") + f",{rest:02d} €"
 
 
 def in_fours(code: str) -> str:
