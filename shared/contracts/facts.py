@@ -89,6 +89,8 @@ class BatchIngested(BatchFact):
     blank_rows: int = 0
     ignored_columns: list[str] = []
     warnings: list[WarningCount] = []
+    removed_rows: list[int] = []
+    """Row numbers that a corrected file no longer has; none of them was ever issued."""
 
 
 class RecordsAccepted(BatchFact):

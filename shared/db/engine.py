@@ -40,7 +40,9 @@ class Database:
 
     def __init__(self, url: str, metadata: MetaData, schema: str) -> None:
         self._sqlite = url.startswith("sqlite")
-        engine = create_engine(url, connect_args={"check_same_thread": False} if self._sqlite else {})
+        # hide_parameters: an error would quote names and tax codes into the log
+        arguments = {"check_same_thread": False} if self._sqlite else {}
+        engine = create_engine(url, connect_args=arguments, hide_parameters=True)
         if self._sqlite:
             event.listen(engine, "connect", _sqlite_connect)
             event.listen(engine, "begin", _sqlite_begin)

@@ -1,0 +1,106 @@
+"""The commands, each a thin shell over a module of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.contracts.base import Channel, Phase
+
+app = typer.Typer(
+    name="staffetta",
+    help="Avvisi di pagamento pagoPA in massa: dal tracciato Excel all'avviso generato, protocollato e inviato.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+simulate = typer.Typer(help="Un simulatore come processo a sé.", no_args_is_help=True)
+app.add_typer(simulate, name="simulate")
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Cartella dei risultati; la stessa cartella riprende il lavoro.")]
+Port = Annotated[int, typer.Option(help="Porta su 127.0.0.1; 0 ne sceglie una libera.")]
+
+
+class Until(StrEnum):
+    """Where the run stops: nothing is sent unasked."""
+
+    PREVIEW = "preview"
+    GENERATE = "generate"
+    SEND = "send"
+
+
+@app.command()
+def tracciato(out: Annotated[Path, typer.Argument(metavar="OUT.xlsx", help="Il file da scrivere.")]) -> None:
+    """Scrive il formato vuoto (TracciatoInvioMassivo)."""
+    from deploy.cli.template import write  # noqa: PLC0415 - each command loads what it needs
+
+    raise typer.Exit(write(out))
+
+
+@app.command()
+def run(  # noqa: PLR0913 - the options of the wizard's three screens
+    file: Annotated[Path, typer.Argument(metavar="FILE.xlsx", help="Il tracciato compilato.")],
+    creditor: Annotated[str, typer.Option(metavar="CODE", help="Codice dell'ente creditore nella configurazione.")],
+    channel: Annotated[Channel, typer.Option(help="Tipo di spedizione; auto: in base all'indirizzo.")],
+    payment_type: Annotated[str, typer.Option(metavar="CODE", help="Tipologia di pagamento.")],
+    due_date: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Scadenza.")],
+    out: Out,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Causale, dove la riga non ne ha una.")] = "",
+    register: Annotated[bool, typer.Option("--register", help="Protocolla ogni avviso in uscita.")] = False,
+    subject: Annotated[str, typer.Option(metavar="TEXT", help="Oggetto, dove la riga non ha OggettoProt.")] = "",
+    classification: Annotated[str, typer.Option(metavar="C", help="Classificazione; altrimenti quella della tipologia.")] = "",
+    office: Annotated[str, typer.Option(metavar="O", help="Ufficio mittente; altrimenti quello della tipologia.")] = "",
+    letter: Annotated[str | None, typer.Option(metavar="NAME", help="Lettera di accompagnamento.")] = None,
+    until: Annotated[Until, typer.Option(help="Dove fermarsi: anteprima, avvisi generati, avvisi inviati.")] = Until.GENERATE,
+) -> None:
+    """Il lavoro intero su un tracciato. Lo stesso comando riprende, ritenta ciò che è fermo e dà lo stesso risultato."""
+    from deploy.cli.run import Options, run_file  # noqa: PLC0415
+
+    options = Options(
+        creditor=creditor, channel=channel, payment_type=payment_type, due_date=due_date.date(), reason=reason,
+        register=register, subject=subject, classification=classification, office=office, letter=letter,
+        until=Phase(until.value),
+    )  # fmt: skip
+    raise typer.Exit(run_file(file, options, out))
+
+
+@app.command()
+def up(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Cartella di un lavoro; senza, ./staffetta.")] = Path("staffetta"),
+    port: Port = 8080,
+) -> None:
+    """La staffetta come processo che resta: cruscotto e API su 127.0.0.1."""
+    from deploy.cli.up import serve  # noqa: PLC0415
+
+    raise typer.Exit(serve(folder, port))
+
+
+@simulate.command("pagopa")
+def simulate_pagopa(
+    folder: Annotated[Path, typer.Option(help="Cartella del giornale delle chiamate.")] = Path("simulatore-pagopa"),
+    port: Port = 8081,
+) -> None:
+    """Il simulatore di pagoPA (posizioni debitorie GPD v1), con una pagina che le elenca."""
+    from deploy.cli.simulate import pagopa  # noqa: PLC0415
+
+    raise typer.Exit(pagopa(folder, port))
+
+
+@simulate.command("mail")
+def simulate_mail(
+    folder: Annotated[Path, typer.Option(help="Cartella dei messaggi ricevuti (.eml).")] = Path("simulatore-posta"),
+    smtp_port: Port = 8025,
+    port: Port = 8082,
+) -> None:
+    """Il simulatore di posta (SMTP con accesso), con una pagina di ciò che è stato inviato."""
+    from deploy.cli.simulate import mail  # noqa: PLC0415
+
+    raise typer.Exit(mail(folder, smtp_port, port))
+
+
+def main() -> None:
+    """The console script."""
+    app()

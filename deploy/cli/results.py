@@ -1,0 +1,139 @@
+"""What a run leaves: EsitoInvioMassivo.xlsx, the notices and the letters, and the summary. From ingest's rows alone, so
+that the same state writes the same files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from deploy.cli.session import Opened
+from services.ingest.control import REFUSALS
+from services.ingest.model import RowState
+from services.ingest.progress import stage_of
+from services.ingest.restate import pages
+from services.ingest.tables import Batch, Row
+from services.ingest.tracciato import RowOutcome, write_esito
+from services.status.model import TITLES, Standing, State, Trouble, TroubleKind, verdict_of
+from services.status.wording import cause_sentence
+from shared.contracts.base import Phase, StageName
+from shared.contracts.record import DocumentRef, SectionState
+
+ROME = ZoneInfo("Europe/Rome")
+ESITO = "EsitoInvioMassivo.xlsx"
+NEEDS_A_PERSON = (RowState.REJECTED, RowState.REFUSED, RowState.PARKED, RowState.UNCERTAIN)
+
+
+@dataclass(slots=True)
+class Summary:
+    """What the run came to."""
+
+    rows: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    needs_a_person: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+def write_results(session: Opened, batch_id: UUID, sheet: bytes, until: Phase) -> Summary:
+    """Write everything into the run's folder, and sum it up."""
+    with session.relay.ingest.database.read() as database:
+        batch = database.get_one(Batch, batch_id)
+    summary = Summary(notes=_notes(batch))
+    outcomes = _outcomes(session, batch, until, summary)
+    with tempfile.TemporaryDirectory(prefix="staffetta-") as folder:
+        source = Path(folder) / "tracciato.xlsx"
+        source.write_bytes(sheet)
+        part = session.folder / f".{ESITO}.part"
+        write_esito(source, part, outcomes, batch.batch_options, session.creditors.creditors[batch.creditor])
+        part.replace(session.folder / ESITO)
+    return summary
+
+
+def _outcomes(session: Opened, batch: Batch, until: Phase, summary: Summary) -> Iterator[RowOutcome]:
+    for rows in pages(session.relay.ingest.database, batch.id):
+        for row in rows:
+            outcome = _outcome(session, batch, row, until)
+            summary.rows += 1
+            summary.states[outcome.state] += 1
+            summary.needs_a_person = summary.needs_a_person or row.state in NEEDS_A_PERSON
+            yield outcome
+
+
+def _outcome(session: Opened, batch: Batch, row: Row, until: Phase) -> RowOutcome:
+    if row.record is None:
+        reasons = " ".join(f"{problem['column']}: {problem['message']}" for problem in row.problems)
+        codes = " ".join(problem["code"] for problem in row.problems)
+        return RowOutcome(row=row.number, state=TITLES[State.TO_CORRECT], reason=reasons, record_id=str(row.id), codes=codes)
+    record, orders = row.whole, row.current_orders
+    verdict = verdict_of(standing_of(row, cancelled=batch.cancelled))
+    reason = verdict.detail or (cause_sentence(verdict.code) if verdict.code else "")
+    position, registration, sending = record.position, record.registration, record.sending
+    opened = position is not None and position.state is SectionState.DONE and position.order == orders.iuv
+    registered = registration is not None and registration.state is SectionState.DONE
+    documents = record.documents if record.documents and record.documents.state is SectionState.DONE else None
+    letter = documents.letter if documents else _preview(row)
+    return RowOutcome(
+        row=row.number,
+        state=TITLES[verdict.state],
+        reason=reason,
+        notice_code=position.notice_code if position and opened else "",
+        iuv=position.iuv if position and opened else "",
+        protocol_number=registration.number if registration and registered else "",
+        protocol_date=registration.registered_at.astimezone(ROME).strftime("%d/%m/%Y %H:%M:%S")
+        if registration and registered and registration.registered_at
+        else "",
+        notice=_save(session, documents.notice if documents else None, "avvisi", row.number),
+        letter=_save(session, letter, "lettere", row.number),
+        record_id=str(row.id),
+        message_id=sending.message_id if sending else "",
+        codes=" ".join(filter(None, (verdict.code, row.code if row.code != verdict.code else ""))),
+    )
+
+
+def standing_of(row: Row, *, cancelled: bool = False) -> Standing:
+    """The row in the terms of what people see."""
+    if row.record is None:
+        return Standing(record=None, rejected=True)
+    troubles = {}
+    if row.state == RowState.PARKED:
+        stage: StageName = stage_of(row)
+        troubles[Phase(row.phase)] = Trouble(TroubleKind.PARKED, stage, row.issue, code=row.code)
+    return Standing(record=row.whole, orders=row.current_orders, cancelled=cancelled, troubles=troubles,
+                    issues={Phase(row.phase): row.issue})  # fmt: skip
+
+
+def _preview(row: Row) -> DocumentRef | None:
+    letter = (row.previewed or {}).get("letter")
+    return DocumentRef.model_validate(letter) if letter else None
+
+
+def _save(session: Opened, ref: DocumentRef | None, folder: str, number: int) -> str:
+    """The document as a file that is named by its row: a name or a tax code has no place in a file's name."""
+    if ref is None:
+        return ""
+    target = session.folder / folder / f"riga-{number:05d}.pdf"
+    target.parent.mkdir(exist_ok=True)
+    content = session.relay.documents.get(ref)
+    if not target.exists() or target.read_bytes() != content:
+        target.write_bytes(content)
+    return f"{folder}/{target.name}"
+
+
+def _notes(batch: Batch) -> list[str]:
+    reading = batch.reading
+    notes = [warning["message"] for warning in reading.get("warnings", [])]
+    if reading.get("hidden_rows"):
+        notes.append(f"{reading['hidden_rows']} righe nascoste saltate.")
+    if reading.get("hidden_sheets"):
+        notes.append(f"{reading['hidden_sheets']} fogli nascosti saltati.")
+    if reading.get("ignored_columns"):
+        notes.append(f"Colonne ignorate: {', '.join(reading['ignored_columns'])}.")
+    if batch.paused:
+        notes.append("L'invio massivo è in pausa: riprendilo dal cruscotto.")
+    if batch.cancelled:
+        notes.append(REFUSALS["batch-cancelled"])
+    return notes

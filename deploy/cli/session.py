@@ -1,0 +1,68 @@
+"""What `run` and `up` share: configuration, the folder's lock, simulators in rehearsal, the relay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from deploy.embedded import FolderInUse, Relay, locked
+from deploy.simulators.mail.simulator import MailSimulator
+from deploy.simulators.pagopa import PagoPaSimulator
+from services.protocol.model import RegisterNotDeclared
+from shared.creditors import Creditors, CreditorsError, SecretMissing, load_creditors
+from shared.log import configure
+
+console = Console(stderr=True)
+HIDDEN = ".staffetta"
+
+
+class WrongUse(Exception):
+    """Exit 2: the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A folder at work. In rehearsal, `mail_page` and `pagopa_page` are the simulators' addresses."""
+
+    folder: Path
+    creditors: Creditors
+    relay: Relay
+    mail_page: str = ""
+    pagopa_page: str = ""
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Opened]:
+    """The relay on `folder`, started, and stopped at the end. Raises `WrongUse`."""
+    hidden = folder / HIDDEN
+    try:
+        creditors = load_creditors()
+    except (CreditorsError, SecretMissing) as error:
+        raise WrongUse(str(error)) from error
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(hidden))
+        except FolderInUse as busy:
+            raise WrongUse(f"La cartella {folder} è in uso da un altro processo: attendi che finisca.") from busy
+        configure(stream=stack.enter_context((hidden / "staffetta.log").open("a", encoding="utf-8")))
+        pages = ("", "")
+        if creditors.rehearsal:
+            pagopa = PagoPaSimulator()
+            pagopa_url = pagopa.start(folder=hidden / "pagopa")
+            stack.callback(pagopa.stop)
+            mail = MailSimulator.start(folder / "inviati")
+            stack.callback(mail.stop)
+            creditors = creditors.with_simulators(pagopa_url, mail.smtp_port)
+            pages = (mail.http_url, pagopa_url)
+        try:
+            relay = Relay(hidden, creditors)
+        except (SecretMissing, RegisterNotDeclared) as error:
+            raise WrongUse(str(error)) from error
+        stack.callback(relay.stop)
+        relay.start()
+        yield Opened(folder, creditors, relay, *pages)
+

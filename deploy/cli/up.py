@@ -1,0 +1,45 @@
+"""`staffetta up`: the relay as a lasting process, with dashboard and API on 127.0.0.1."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from rich.console import Console
+
+from deploy.cli.session import WrongUse, opened
+
+console = Console(stderr=True)
+HOST = "127.0.0.1"
+
+
+class _Server(uvicorn.Server):
+    """Leaves on the first signal, open event streams or not."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.force_exit = sig in (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(folder: Path, port: int) -> int:
+    """Until it is interrupted. The exit code is 2 where the folder or the port is taken."""
+    try:
+        listener = socket.create_server((HOST, port))
+    except OSError:
+        console.print(f"[red]La porta {port} è occupata:[/] scegline un'altra con --port.")
+        return 2
+    try:
+        with listener, opened(folder) as session:
+            console.print(f"Cruscotto: http://{HOST}:{listener.getsockname()[1]}/", highlight=False)
+            if session.creditors.rehearsal:
+                console.print(f"Simulatori: pagoPA {session.pagopa_page}/  posta {session.mail_page}/", highlight=False)
+            console.print("Ctrl+C per fermare: nulla è perduto.")
+            config = uvicorn.Config(session.relay.status.app, log_config=None, access_log=False, server_header=False)
+            _Server(config).run([listener])
+    except WrongUse as wrong:
+        console.print(f"[red]{wrong}[/]", highlight=False)
+        return 2
+    return 0

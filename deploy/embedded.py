@@ -1,0 +1,164 @@
+"""The embedded relay: every service as threads of one process, over kombu's in-memory transport and SQLite files.
+
+The same services, messages and ledgers as on RabbitMQ and PostgreSQL; only what holds them differs. The databases alone
+rebuild everything: the in-memory broker dies with the process, and at start every service restates what it knows and
+ingest publishes again what it had issued.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+import structlog
+
+import services.dispatch.wire
+import services.ingest.wire
+import services.iuv.wire
+import services.protocol.wire
+import services.render.wire
+import services.status.wire
+from services.ingest.tracciato import template_bytes
+from shared.bus.connection import Broker
+from shared.bus.consumer import Delivery, Subscription
+from shared.bus.publisher import Publisher
+from shared.bus.runner import StageRunner
+from shared.bus.topology import Topology
+from shared.contracts.commands import Restate
+from shared.contracts.envelope import Envelope
+from shared.creditors import Creditors
+from shared.documents import FolderStore
+from shared.wiring import Setup, StageService
+
+log = structlog.get_logger()
+TICK_SECONDS = 0.1
+SWEEP_TICKS = 30
+RESTATE_SECONDS = 10.0
+STAGES: dict[str, tuple[Callable[[Setup], StageService], tuple[str, ...], int]] = {
+    "iuv": (services.iuv.wire.wire, ("iuv",), 50),
+    "render": (services.render.wire.wire, ("render", "render.preview"), 16),
+    "protocol": (services.protocol.wire.wire, ("protocol",), 50),
+    "dispatch": (services.dispatch.wire.wire, ("dispatch",), 20),
+}
+"""Stage → (its wire, its queues, the size of a handful)."""
+
+
+class FolderInUse(Exception):
+    """Another process has the folder."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder, for this process alone: whoever holds it may treat the leases of others as run out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock: IO[str] = (folder / "lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as busy:
+        lock.close()
+        raise FolderInUse(str(folder)) from busy
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+class Relay:
+    """All services on one folder. `start`, then `publish` commands; `stop` finishes what is in hand."""
+
+    def __init__(self, folder: Path, creditors: Creditors) -> None:
+        self.documents = FolderStore(folder / "documents")
+        setup = Setup(creditors, self.documents, lambda service: f"sqlite:///{folder / service}.sqlite")
+        self._broker = Broker()
+        self._topology = Topology(f"staffetta-{uuid4().hex[:8]}")
+        self._publishers: list[Publisher] = []
+        self._subscriptions: list[Subscription] = []
+        self._stopping = threading.Event()
+        owner = f"embedded-{os.getpid()}-{uuid4().hex[:8]}"
+
+        self.ingest = services.ingest.wire.wire(setup, self._publish())
+        self.status = services.status.wire.wire(setup, self._publisher(), template_xlsx=template_bytes)
+        self.stages: dict[str, StageService] = {}
+        self.runners: dict[str, StageRunner] = {}
+        for name, (wire, queues, size) in STAGES.items():
+            self.stages[name] = wire(setup)
+            self.runners[name] = StageRunner(self.stages[name], self._publish(), owner, alive=lambda _owner: False)
+            for queue in queues:
+                self._subscribe(queue, self.runners[name].handle, size)
+        self._subscribe("ingest.batches", self.ingest.take_batches, 1)
+        self._subscribe("ingest.control", self.ingest.take_control, 20)
+        self._subscribe("ingest.facts", self.ingest.take_facts, 100)
+        self._subscribe("status", self._take_status, 200)
+        self._ticker = threading.Thread(target=self._tick, name="pacer", daemon=True)
+        self.publish = self._publish()
+
+    def start(self) -> None:
+        """Topology first, then everybody; restate; then publish again what was issued."""
+        with self._broker.connect() as connection:
+            self._topology.declare(connection)
+        for subscription in self._subscriptions:
+            subscription.start()
+        command = Restate(request_id=uuid4(), batch_ids=self.ingest.unsettled())
+        if command.batch_ids:
+            self.publish([Envelope.of(command, source="ingest")])
+            self.ingest.await_restated(command.request_id, ("iuv", "render", "protocol", "dispatch"), RESTATE_SECONDS)
+        self.ingest.republish()
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Finish the handfuls in hand and let go of everything."""
+        self._stopping.set()
+        with suppress(RuntimeError):
+            self._ticker.join(5.0)
+        for subscription in self._subscriptions:
+            subscription.stop()
+        for runner in self.runners.values():
+            runner.close()
+        for publisher in self._publishers:
+            publisher.close()
+        for service in (*self.stages.values(), self.ingest, self.status):
+            service.close()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing in any hand (messages may still be in queues for some milliseconds)."""
+        return all(subscription.idle for subscription in self._subscriptions)
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Queue → what keeps its worker from going on."""
+        return {each.name: each.trouble for each in self._subscriptions if each.trouble}
+
+    # -- inside
+
+    def _publisher(self) -> Publisher:
+        publisher = Publisher(self._broker, self._topology)
+        self._publishers.append(publisher)
+        return publisher
+
+    def _publish(self) -> Callable[[Sequence[Envelope]], None]:
+        return self._publisher().publish
+
+    def _subscribe(self, queue: str, handle: Callable[[Sequence[Delivery]], None], size: int) -> None:
+        self._subscriptions.append(Subscription(self._broker, self._topology, queue, handle, size=size))
+
+    def _take_status(self, deliveries: Sequence[Delivery]) -> None:
+        self.status.take([delivery.envelope for delivery in deliveries])
+
+    def _tick(self) -> None:
+        ticks = 0
+        while not self._stopping.wait(TICK_SECONDS):
+            ticks += 1
+            for work in (self.ingest.tick, *((self.status.sweep,) if ticks % SWEEP_TICKS == 0 else ())):
+                try:
+                    work()
+                except Exception:
+                    log.exception("relay.tick-failed")
+
+

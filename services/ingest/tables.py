@@ -1,0 +1,135 @@
+"""Ingest's tables: batches, and one row per record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import JSON, Index, MetaData
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from services.ingest.model import Step
+from shared.contracts.base import Phase
+from shared.contracts.commands import BatchOptions
+from shared.contracts.record import DocumentRef, Orders, Record
+from shared.db.engine import UtcDateTime
+
+SCHEMA = "ingest"
+
+
+class Base(SQLModel, registry=registry()):
+    """Ingest's own registry, so that no other service's table is known here."""
+
+    metadata: ClassVar[MetaData] = MetaData(schema=SCHEMA)
+
+
+class Batch(Base, table=True):
+    """A spreadsheet with its options. `reading` is what its reading counted (hidden rows, warnings, ...)."""
+
+    __tablename__ = "batch"
+
+    id: UUID = Field(primary_key=True)
+    client: str
+    request_id: str
+    by: str = ""
+    creditor: str
+    options: dict[str, Any] = Field(sa_type=JSON)
+    sheet: dict[str, Any] = Field(sa_type=JSON)
+    file_name: str
+    until: str = Phase.PREVIEW.value
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    revision: int = 1
+    reading: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    ingested: bool = False
+    merging: bool = False
+    """A corrected file is coming in: nothing is issued meanwhile, and what a crash leaves half-way is merged anew."""
+    paused: bool = False
+    cancelling: bool = False
+    cancelled: bool = False
+    stated: str = ""
+    """The furthest of `BatchGenerated`, `BatchSent` that was stated, to state each once."""
+
+    @property
+    def batch_options(self) -> BatchOptions:
+        """The options as a contract."""
+        return BatchOptions.model_validate(self.options)
+
+    @property
+    def sheet_ref(self) -> DocumentRef:
+        """The uploaded file."""
+        return DocumentRef.model_validate(self.sheet)
+
+
+class Row(Base, table=True):
+    """A record as the pacer sees it. `sheet_hash` is the content as the spreadsheet last had it."""
+
+    __tablename__ = "row"
+    __table_args__ = (
+        Index("row_by_pace", "batch_id", "phase", "state", "number"),
+        Index("row_by_state", "state", "next_at"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    batch_id: UUID = Field(index=True)
+    number: int
+    """The row number that Excel shows."""
+    creditor: str
+    channel: str = ""
+    state: str
+    phase: str = Phase.GENERATE.value
+    step: str = Step.IUV.value
+    revision: int = 1
+    issue: int = 0
+    attempts: int = 0
+    next_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    issued_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    code: str = ""
+    content: str = ""
+    sheet_hash: str = ""
+    duplicate: str = Field(default="", index=True)
+    record: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    orders: dict[str, Any] = Field(default_factory=lambda: Orders().model_dump(), sa_type=JSON)
+    warnings: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    problems: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    cells: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
+    correction: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    """Waits for the withdrawal of the position that it replaces."""
+    errand: str = ""
+    """`withdraw`: what is issued is the withdrawal of the position, not the next step."""
+    preview: str = ""
+    """'' not asked, 'issued', 'done'."""
+    previewed: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    """What render said of the preview: the letter's reference, or a code and a sentence."""
+
+    @property
+    def whole(self) -> Record:
+        """The record; only where the row is no rejected one."""
+        return Record.model_validate(self.record)
+
+    @property
+    def current_orders(self) -> Orders:
+        """The orders that stand."""
+        return Orders.model_validate(self.orders)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was ever issued: from then on the spreadsheet can no longer change it."""
+        return self.issue > 0
+
+    def hold(self, record: Record) -> None:
+        """Take `record`, and what is derived from it."""
+        self.record = record.model_dump(mode="json", exclude_none=True)
+        self.creditor, self.channel = record.creditor, record.delivery.channel.value
+
+
+class TakenCommand(Base, table=True):
+    """A command that was answered, so that a repeat gets the same answer."""
+
+    __tablename__ = "taken_command"
+
+    id: UUID = Field(primary_key=True)
+    answer: dict[str, Any] = Field(sa_type=JSON)
+    refused: bool = False
+    at: datetime = Field(sa_type=UtcDateTime)
