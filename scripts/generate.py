@@ -33,6 +33,15 @@ CREDITORS = """
 One TOML file, named by `STAFFETTA_CREDITORS`; without it the rehearsal file `deploy/examples/creditors.toml` serves. Its
 comments explain each part in Italian and English. A wrong file is refused at start with every mistake and its key path."""
 
+QUEUES = """\
+# Queues
+
+Generated from `shared/bus/topology.py` by `make generate`. The first part of each name is `STAFFETTA_NAMESPACE`. A body that cannot be read at all
+ends in the `unreadable` queue of its service.
+
+| queue | gets (exchange · routing key) |
+| --- | --- |"""
+
 
 def main() -> int:
     """Returns 0, or with `--check` 1 where a file is not what would be generated now."""
@@ -64,6 +73,17 @@ def configuration() -> str:
     return "\n".join(parts) + "\n"
 
 
+def queues() -> str:
+    """`docs/queues.md`: what reaches each queue."""
+    topology = importlib.import_module("shared.bus.topology")
+    names = topology.Topology()
+    rows = []
+    for queue, bindings in topology.BINDINGS.items():
+        keys = "<br>".join(f"`{names.exchange(exchange).name}` · `{key}`" for exchange, key in bindings)
+        rows.append(f"| `{names.queue(queue).name}` | {keys} |")
+    return "\n".join([QUEUES, *rows]) + "\n"
+
+
 def modules(name: str) -> list[ModuleType]:
     """Every module of the project with this last name."""
     found = []
@@ -86,7 +106,8 @@ def table(title: str, kind: type[BaseModel], prefix: str = "") -> str:
     rows = ["| name | default | meaning |", "| --- | --- | --- |"]
     for name, field in kind.model_fields.items():
         default = "*required*" if field.is_required() else f"`{plain(field.get_default(call_default_factory=True))}`"
-        spelt = f"{prefix}{name.upper()}" if prefix else name
+        alias = field.validation_alias
+        spelt = alias if isinstance(alias, str) else f"{prefix}{name.upper()}" if prefix else name
         rows.append(f"| `{spelt}` | {default} | {about.get(name, '')} |")
     return "\n".join([f"\n### `{title}`\n", one_line(kind.__doc__ or ""), "", *rows])
 
@@ -116,7 +137,10 @@ def one_line(text: str) -> str:
 
 
 # Each file and what makes its text.
-GENERATED: dict[str, Callable[[], str]] = {"docs/configuration.md": configuration}
+GENERATED: dict[str, Callable[[], str]] = {
+    "docs/configuration.md": configuration,
+    "docs/queues.md": queues,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
