@@ -124,7 +124,9 @@ def notice_of(record: Record, creditor: Creditor) -> Notice:
 
 def _set(field: str, paragraphs: tuple[str, ...], box: Box) -> Fitted:
     if not all(map(printable, paragraphs)):
-        raise Unprintable(UNPRINTABLE, f"Il campo «{field}» ha un carattere che l’avviso non può stampare: correggerlo.")
+        raise Unprintable(
+            UNPRINTABLE, f"Il campo «{field}» ha un carattere che l’avviso non può stampare: correggerlo."
+        )
     fitted = fit(paragraphs, box)
     if fitted is None:
         raise Unprintable("does-not-fit", f"Il campo «{field}» è troppo lungo per l’avviso: abbreviarlo.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -14,28 +13,34 @@ from services.render.adapters.fonts import NAMES, font
 
 SCHEME: Final = "asset:"
 BASE_URL: Final = "asset:page"
-_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png", "jpg": "image/jpeg", "ttf": "font/ttf"}
+SVG: Final = "image/svg+xml"
+Asset = tuple[bytes, str]
+"""Bytes and media type."""
+NO_LOGO: Final[Asset] = (b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>', SVG)
 
 
-class Forbidden(FatalURLFetchingError):
+class Forbidden(FatalURLFetchingError):  # type: ignore[misc]
     """The document asked for something that is not in the table. Fatal: a letter that tries is not printed without it."""
 
 
 class Assets(URLFetcher):  # type: ignore[misc]
-    """A URL fetcher over a table of names (`logo.png`, the type by its ending)."""
+    """A URL fetcher over a table of names. `refused`: something else was asked for, whoever swallowed the error."""
 
-    def __init__(self, table: Mapping[str, bytes]) -> None:
+    def __init__(self, **more: Asset) -> None:
         super().__init__(allowed_protocols=("asset",), allow_redirects=False)
-        self.table = dict(table)
+        self._table = {**house(), **more}
+        self.refused = False
 
-    def fetch(self, url: str, headers: Any = None) -> URLFetcherResponse:
+    def fetch(self, url: str, _headers: Any = None) -> URLFetcherResponse:
         """The named bytes. Raises `Forbidden` for every other URL."""
         name = url.removeprefix(SCHEME)
-        if not url.startswith(SCHEME) or name not in self.table:
+        if not url.startswith(SCHEME) or name not in self._table:
+            self.refused = True
             raise Forbidden("outside the table of assets")
-        return URLFetcherResponse(url, self.table[name], {"Content-Type": _TYPES[name.rpartition(".")[2]]})
+        content, media_type = self._table[name]
+        return URLFetcherResponse(url, content, {"Content-Type": media_type})
 
-    def open(self, url: Any, data: Any = None, timeout: Any = None) -> URLFetcherResponse:
+    def open(self, url: Any, _data: Any = None, _timeout: Any = None) -> URLFetcherResponse:
         """Never the inherited opener, which would go out."""
         return self.fetch(url if isinstance(url, str) else url.full_url)
 
@@ -53,7 +58,7 @@ def watermark() -> Markup:
 
 
 @cache
-def house() -> dict[str, bytes]:
+def house() -> dict[str, Asset]:
     """What every document may use: the fonts and our icons."""
-    icons = {name: template(name).encode() for name in ("info.svg", "online.svg", "places.svg")}
-    return {**{name: font(name) for name in NAMES}, **icons}
+    icons = {name: (template(name).encode(), SVG) for name in ("info.svg", "online.svg", "places.svg")}
+    return {**{name: (font(name), "font/ttf") for name in NAMES}, **icons}

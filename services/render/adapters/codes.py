@@ -22,7 +22,8 @@ def qr_svg(payload: str) -> bytes:
     symbol.encode(payload)
     if (symbol.rows, symbol.width) != (MODULES, MODULES):
         raise ValueError(f"QR code of {symbol.width} modules")
-    stride, bits = symbol.encoded_data.shape[1], bytes(symbol.encoded_data)
+    bits = bytes(symbol.encoded_data)
+    stride = len(bits) // len(symbol.encoded_data)
     path = "".join(_row(y, int.from_bytes(bits[y * stride : y * stride + 5], "little")) for y in range(MODULES))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {MODULES} {MODULES}" width="{MODULES}" height="{MODULES}">'

@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined
 from weasyprint import CSS, HTML
 from weasyprint.text.fonts import FontConfiguration
 
-from services.render.adapters.assets import BASE_URL, Assets, house, template, watermark
+from services.render.adapters.assets import BASE_URL, NO_LOGO, SVG, Asset, Assets, template, watermark
 from services.render.adapters.codes import qr_svg
 from services.render.model import Notice, in_fours
 from shared.printing import POINTS_PER_MM, Fitted
@@ -25,7 +25,7 @@ class NoticePress:
     def __init__(self, texts: dict[str, Any], lang: str = "it") -> None:
         self._texts, self._lang = texts, lang
         self._fonts = FontConfiguration()
-        fetcher = Assets(house())
+        fetcher = Assets()
         self._styles = [
             CSS(string=template(name), font_config=self._fonts, url_fetcher=fetcher, base_url=BASE_URL)
             for name in ("fonts.css", "notice.css")
@@ -33,19 +33,19 @@ class NoticePress:
         environment = Environment(autoescape=True, undefined=StrictUndefined)
         self._page = environment.from_string(template("notice.html.j2"))
 
-    def pdf(self, notice: Notice, logo: tuple[str, bytes] | None, *, facsimile: bool) -> bytes:
-        """The finished page; `logo` is an asset's name (its ending tells the type) and bytes."""
+    def pdf(self, notice: Notice, logo: Asset | None, *, facsimile: bool) -> bytes:
+        """The finished page."""
         page = self._page.render(
             notice=notice,
             texts=self._texts,
             lang=self._lang,
             cta=self._texts["avviso"]["dovePagare"]["cta"],
-            logo=logo[0] if logo else None,
+            logo=logo is not None,
             in_fours=in_fours(notice.notice_code),
             codes_top=_codes_top(notice),
             watermark=watermark() if facsimile else "",
         )
-        assets = Assets({**house(), "qr.svg": qr_svg(notice.qr), **(dict([logo]) if logo else {})})
+        assets = Assets(qr=(qr_svg(notice.qr), SVG), logo=logo or NO_LOGO)
         document = HTML(string=page, url_fetcher=assets, base_url=BASE_URL)
         pdf: bytes = document.write_pdf(
             stylesheets=self._styles, font_config=self._fonts, pdf_variant=PDF_VARIANT, pdf_tags=True

@@ -1,0 +1,60 @@
+"""What the stage needs from the press, and the ways in which it may not get it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from shared.contracts.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A record to print. `dated` is the letter's date; `preview`: the letter alone, as FAC-SIMILE, position or not."""
+
+    record: Record
+    dated: date
+    preview: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """PDFs that were read back and equal the record."""
+
+    notice: bytes | None
+    letter: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """It cannot be made of these data or this template. `detail` is Italian, without personal data."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Misprint:
+    """What was made says something else than the record (`read-back-...`): a bug, never given out."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The process that made it died, twice, and no limit of ours killed it."""
+
+    code: str
+
+
+Answer = Printed | Unmade | Misprint | Lost
+
+
+class Press(Protocol):
+    """Prints; safe to call from several threads."""
+
+    def make(self, jobs: Sequence[Job]) -> Sequence[Answer]:
+        """One answer per job, in order."""
+        ...

@@ -1,0 +1,145 @@
+"""The render stage: documents into the store, then the section. Printing twice is harmless: nothing needs a lease."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, ClassVar
+
+from services.render.ports import Answer, Job, Lost, Misprint, Press, Printed, Unmade
+from services.render.tables import RenderRow
+from shared.contracts.base import StageName
+from shared.contracts.commands import PreviewRecord
+from shared.contracts.facts import NoticeRendered, PreviewRendered, RecordFact, RenderRefused
+from shared.contracts.record import DocumentRef, Documents, Record, SectionState
+from shared.creditors import Creditors
+from shared.documents import PDF, DocumentStore
+from shared.stage import Done, Outcome, Permanent, Refused, Request, Transient, Work
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+LANE = "render"
+
+
+def misfit(record: Record, creditors: Creditors) -> str | None:
+    """Why the configuration cannot print this record (a stable code), or `None`."""
+    creditor = creditors.creditors.get(record.creditor)
+    payment_type = creditor.payment_types.get(record.payment.payment_type) if creditor else None
+    if payment_type is None:
+        return "unknown-payment-type" if creditor else "unknown-creditor"
+    return "unknown-letter" if record.letter is not None and record.letter not in payment_type.letters else None
+
+
+class RenderStage:
+    """A `shared.stage.Stage`."""
+
+    name: ClassVar[StageName] = StageName.RENDER
+    row_type = RenderRow
+    lookable = True
+    connections = 1
+    lease_seconds = 600.0
+    states: Mapping[SectionState, type[RecordFact]] = {
+        SectionState.DONE: NoticeRendered,
+        SectionState.REFUSED: RenderRefused,
+    }
+
+    def __init__(self, press: Press, documents: DocumentStore, creditors: Creditors, today: Callable[[], date]) -> None:
+        self._press, self._documents, self._creditors, self._today = press, documents, creditors, today
+
+    def lane(self, request: Request) -> str:  # noqa: ARG002
+        """One pace for all: the processors'."""
+        return LANE
+
+    def acted_on(self, request: Request) -> object:
+        """All that is printed."""
+        record = request.record
+        return {
+            **record.model_dump(mode="json", include={"creditor", "debtor", "payment", "letter", "columns"}),
+            "notice_code": record.position.notice_code if record.position else "",
+        }
+
+    def reserve(self, session: Session, works: Sequence[Work[RenderRow]]) -> None:  # noqa: ARG002
+        """Today is the letter's date, also if it is printed again tomorrow."""
+        for work in works:
+            work.row.dated = self._today()
+
+    def renew(self, session: Session, work: Work[RenderRow]) -> None:
+        """Nothing is reserved that could prove unusable."""
+
+    def act(self, works: Sequence[Work[RenderRow]]) -> Sequence[Outcome]:
+        """Print the handful, put the documents into the store."""
+        outcomes = {work.request.key: self._hindrance(work.request.record) for work in works}
+        fit = [work for work in works if outcomes[work.request.key] is None]
+        answers = self._press.make([Job(work.request.record, work.row.dated or self._today()) for work in fit])
+        for work, answer in zip(fit, answers, strict=True):
+            outcomes[work.request.key] = self._outcome(answer, work.request.order)
+        return [outcome for work in works if (outcome := outcomes[work.request.key]) is not None]
+
+    def look(self, work: Work[RenderRow]) -> Outcome | None:  # noqa: ARG002
+        """Nothing is known outside: print again."""
+        return None
+
+    def _hindrance(self, record: Record) -> Outcome | None:
+        position = record.position
+        if position is None or position.state is not SectionState.DONE:
+            return Permanent("no-position")
+        code = misfit(record, self._creditors)
+        return Permanent(code) if code else None
+
+    def _outcome(self, answer: Answer, order: int) -> Outcome:
+        match answer:
+            case Printed():
+                try:
+                    notice, letter = keep(self._documents, answer.notice), keep(self._documents, answer.letter)
+                except OSError:
+                    return Transient("document-store-failed", lane=True)
+                return Done(Documents(order=order, state=SectionState.DONE, notice=notice, letter=letter))
+            case Unmade(code, detail):
+                return Refused(code, detail)
+            case Misprint(code) | Lost(code):
+                return Permanent(code)
+
+
+def keep(documents: DocumentStore, content: bytes | None) -> DocumentRef | None:
+    """Put a PDF into the store; nothing where there is none."""
+    return None if content is None else documents.put(content, PDF)
+
+
+class PreviewDesk:
+    """The handler of `PreviewRecord`: the letter of a record as FAC-SIMILE. `many` prints on all processors at once."""
+
+    def __init__(self, press: Press, documents: DocumentStore, creditors: Creditors, today: Callable[[], date]) -> None:
+        self._press, self._documents, self._creditors, self._today = press, documents, creditors, today
+
+    def __call__(self, message: PreviewRecord) -> Sequence[PreviewRendered]:
+        """One record."""
+        return self.many([message])
+
+    def many(self, messages: Sequence[PreviewRecord]) -> list[PreviewRendered]:
+        """One fact per message, in order. A record without letter has nothing to show and no code."""
+        able = [each for each in messages if each.record.letter and misfit(each.record, self._creditors) is None]
+        answers = self._press.make([Job(each.record, self._today(), preview=True) for each in able])
+        told = {each.record.id: answer for each, answer in zip(able, answers, strict=True)}
+        return [self._fact(each, told.get(each.record.id)) for each in messages]
+
+    def _fact(self, message: PreviewRecord, answer: Answer | None) -> PreviewRendered:
+        letter, code, detail = None, "", ""
+        match answer:
+            case Printed():
+                letter = keep(self._documents, answer.letter)
+            case Unmade():
+                code, detail = answer.code, answer.detail
+            case Misprint() | Lost():
+                code, detail = answer.code, "La lettera non si è potuta preparare: avvisare chi gestisce il sistema."
+            case None:
+                code = misfit(message.record, self._creditors) or ""
+                detail = "La configurazione non ha più questa tipologia o questa lettera." if code else ""
+        return PreviewRendered(
+            batch_id=message.record.batch_id,
+            record_id=message.record.id,
+            revision=message.issue,
+            letter=letter,
+            code=code,
+            detail=detail,
+        )

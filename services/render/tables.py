@@ -1,0 +1,27 @@
+"""Render's ledger."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from sqlalchemy import MetaData
+from sqlalchemy.orm import registry
+from sqlmodel import SQLModel
+
+from shared.db.ledger import LedgerRow
+
+SCHEMA = "render"
+
+
+class Base(SQLModel, registry=registry()):
+    """The tables of this service, and of no other."""
+
+    metadata = MetaData(schema=SCHEMA)
+
+
+class RenderRow(Base, LedgerRow, table=True):
+    """One (record, order) printed. Its letter's date is kept: what is printed again after a crash is the same document."""
+
+    __tablename__ = "rendering"
+
+    dated: date | None = None
