@@ -147,7 +147,9 @@ class Batches:
         with self._reading(request) as reading:
             incoming: dict[int, tuple[str, str]] = {}
             for checked in reading:
-                record = to_record(checked, batch.id, batch.creditor, request.options.letter) if checked.accepted else None
+                record = (
+                    to_record(checked, batch.id, batch.creditor, request.options.letter) if checked.accepted else None
+                )
                 incoming[checked.row] = (content_hash(record), duplicate_key(record)) if record else ("", "")
             self._change(batch.id, merging=True)  # from here on the pacer issues none of its rows
             standing = self._standing(batch.id)
@@ -248,7 +250,10 @@ class Batches:
 
     def _say(self, facts: Sequence[Fact], batch_id: UUID, causation: str = "") -> None:
         self._publish(
-            [Envelope.of(fact, source="ingest", correlation=batch_id, causation=causation, id=_id(fact)) for fact in facts]
+            [
+                Envelope.of(fact, source="ingest", correlation=batch_id, causation=causation, id=_id(fact))
+                for fact in facts
+            ]
         )
 
 
@@ -279,9 +284,7 @@ def _chunks(rows: Iterator[CheckedRow] | Reading) -> Iterator[list[CheckedRow]]:
         yield chunk
 
 
-def _issued_rows_disturbed(
-    standing: Mapping[int, Standing], incoming: Mapping[int, tuple[str, str]]
-) -> list[Problem]:
+def _issued_rows_disturbed(standing: Mapping[int, Standing], incoming: Mapping[int, tuple[str, str]]) -> list[Problem]:
     """The issued rows that the file changes, drops or moves."""
     disturbed = [
         number for number, row in standing.items()
@@ -306,5 +309,3 @@ def _id(fact: Fact) -> UUID | None:
         case CommandTaken() | CommandRefused():
             return derived(type(fact).__name__, fact.command_id)
     return None
-
-

@@ -84,7 +84,10 @@ def keep(session: Session, answer: CommandTaken | CommandRefused, at: datetime) 
     """Keep the answer, in the transaction that carries the command out."""
     session.add(
         TakenCommand(
-            id=answer.command_id, answer=answer.model_dump(mode="json"), refused=isinstance(answer, CommandRefused), at=at
+            id=answer.command_id,
+            answer=answer.model_dump(mode="json"),
+            refused=isinstance(answer, CommandRefused),
+            at=at,
         )
     )
 

@@ -97,7 +97,11 @@ class Pacer:
 
     def _turns(self, session: Session) -> list[Batch]:
         """The batches that may issue, creditors in turn."""
-        query = select(Batch).where(Batch.ingested, ~col(Batch.merging), or_(~col(Batch.paused), col(Batch.cancelling))).order_by(col(Batch.created_at), col(Batch.id))
+        query = (
+            select(Batch)
+            .where(Batch.ingested, ~col(Batch.merging), or_(~col(Batch.paused), col(Batch.cancelling)))
+            .order_by(col(Batch.created_at), col(Batch.id))
+        )
         by_creditor: dict[str, list[Batch]] = defaultdict(list)
         for batch in session.exec(query):
             by_creditor[batch.creditor].append(batch)
@@ -131,7 +135,9 @@ class Pacer:
         query = (
             select(Row)
             .where(Row.batch_id == batch.id)
-            .where(or_((col(Row.state) == RowState.READY.value) & allowed, due & allowed, due & (col(Row.errand) != "")))
+            .where(
+                or_((col(Row.state) == RowState.READY.value) & allowed, due & allowed, due & (col(Row.errand) != ""))
+            )
             .order_by(col(Row.phase).desc(), col(Row.number))
             .limit(TURN)
         )

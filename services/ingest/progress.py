@@ -174,4 +174,3 @@ def _envelope(fact: Any) -> Envelope:
     return Envelope.of(
         fact, source="ingest", correlation=fact.batch_id, id=derived("parked", fact.record_id, fact.issue, fact.code)
     )
-

@@ -112,5 +112,3 @@ def pages(database: Database, batch_id: UUID) -> Iterator[list[Row]]:
 def _page(session: Session, batch_id: UUID, after: int) -> Iterator[Row]:
     query = select(Row).where(Row.batch_id == batch_id, Row.number > after).order_by(col(Row.number)).limit(CHUNK)
     yield from session.exec(query)
-
-

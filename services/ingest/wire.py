@@ -80,7 +80,9 @@ class IngestService:
     def unsettled(self) -> list[UUID]:
         """The batches that are not at their end."""
         with self.database.read() as session:
-            return list(session.exec(select(Batch.id).where(Batch.ingested, Batch.stated != "sent", ~col(Batch.cancelled))))
+            return list(
+                session.exec(select(Batch.id).where(Batch.ingested, Batch.stated != "sent", ~col(Batch.cancelled)))
+            )
 
     def await_restated(self, request_id: UUID, services: Sequence[str], seconds: float) -> bool:
         """Wait until these services have restated; whether they did in time."""
@@ -103,7 +105,10 @@ class IngestService:
     def _restate(self, command: Restate) -> None:
         for facts in restated(self.database, command.batch_ids):
             self.publish(
-                [Envelope.of(fact, source="ingest", correlation=getattr(fact, "batch_id", ""), restated=True) for fact in facts]
+                [
+                    Envelope.of(fact, source="ingest", correlation=getattr(fact, "batch_id", ""), restated=True)
+                    for fact in facts
+                ]
             )
         done = Restated(service="ingest", request_id=command.request_id)
         self.publish([Envelope.of(done, source="ingest", id=derived("restated", "ingest", command.request_id))])
