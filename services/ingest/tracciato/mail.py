@@ -21,6 +21,7 @@ from shared.contracts.base import Channel
 
 DOMAINS_FILE: Final = Path(__file__).with_name("domains.txt")
 BARE: Final = re.compile(r"[^\s<>;,\"'()]+@[^\s<>;,\"'()]+")
+PLAIN_LOCAL: Final = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")
 CHANNELS: Final = {
     key(text): channel
     for channel, texts in {
@@ -116,6 +117,29 @@ def likely_domain(domain: str) -> str:
     return next(near, "")
 
 
+def _valid(text: str) -> str:
+    try:
+        checked = validate_email(text, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError:
+        return ""
+    return checked.ascii_email or checked.normalized
+
+
+_valid_domain = lru_cache(maxsize=4096)(lambda domain: _valid(f"x@{domain}")[2:])
+
+
+def valid_address(text: str) -> str:
+    """The address as email-validator writes it; empty: it is none.
+
+    A local part of plain atoms needs no more than its length; then only the domain is asked for, and once.
+    """
+    local, _, domain = text.rpartition("@")
+    if not PLAIN_LOCAL.fullmatch(local) or len(local) > 64:
+        return _valid(text)
+    known = _valid_domain(domain)
+    return f"{local}@{known}" if known and len(local) + len(known) < 254 else ""
+
+
 def read_address(findings: Findings) -> str:
     """The one address, normalised; empty: none (a warning), or a problem that was told."""
     before = len(findings.problems)
@@ -130,13 +154,11 @@ def read_address(findings: Findings) -> str:
         found = BARE.findall(text)
         findings.problem(ADDRESS, "two-addresses" if len(found) > 1 else "malformed-address", found[0] if found else "")
         return ""
-    try:
-        checked = validate_email(text, check_deliverability=False, allow_smtputf8=False)
-    except EmailNotValidError:
-        inner = BARE.search(text)
-        findings.problem(ADDRESS, "malformed-address", inner[0] if inner and inner[0] != text else "")
-        return ""
-    return checked.ascii_email or checked.normalized
+    if address := valid_address(text):
+        return address
+    inner = BARE.search(text)
+    findings.problem(ADDRESS, "malformed-address", inner[0] if inner and inner[0] != text else "")
+    return ""
 
 
 def read_channel(findings: Findings, standard: Channel) -> Channel:
