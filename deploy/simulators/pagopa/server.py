@@ -45,6 +45,8 @@ class PagoPaSimulator:
         self._gateway = Gateway(keys, calls_per_window)
         self._faults = Faults()
         self._running: tuple[uvicorn.Server, threading.Thread, Book] | None = None
+        self.url = ""
+        """`http://127.0.0.1:port`, once started."""
 
     def start(self, folder: Path, port: int = 0) -> str:
         """Serve what `folder` holds and return the address (`http://127.0.0.1:port`); port 0: a free one."""
@@ -60,7 +62,8 @@ class PagoPaSimulator:
         if not server.started:
             raise RuntimeError("the pagoPA simulator did not start")
         self._running = server, thread, book
-        return f"http://{HOST}:{listener.getsockname()[1]}"
+        self.url = f"http://{HOST}:{listener.getsockname()[1]}"
+        return self.url
 
     def stop(self) -> None:
         """Stop serving; what was accepted stays in the folder."""
@@ -75,6 +78,10 @@ class PagoPaSimulator:
     def fault(self, fault: Fault) -> None:
         """Order a fault, as `POST /_faults` does."""
         self._faults.order(fault)
+
+    def waiting(self) -> list[Fault]:
+        """The faults that have not happened yet."""
+        return self._faults.waiting()
 
     @property
     def book(self) -> Book:
