@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import zint
@@ -24,21 +25,34 @@ def qr_svg(payload: str) -> bytes:
         raise ValueError(f"QR code of {symbol.width} modules")
     bits = bytes(symbol.encoded_data)
     stride = len(bits) // len(symbol.encoded_data)
-    path = "".join(_row(y, int.from_bytes(bits[y * stride : y * stride + 5], "little")) for y in range(MODULES))
+    rows = [int.from_bytes(bits[y * stride : y * stride + 5], "little") for y in range(MODULES)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {MODULES} {MODULES}" width="{MODULES}" height="{MODULES}">'
-        f'<path d="{path}"/></svg>'
+        f'<path d="{_path(rows)}"/></svg>'
     ).encode()
 
 
-def _row(y: int, bits: int) -> str:
-    """One path of the dark runs of a row; a hair taller than the row, so that no viewer shows seams."""
-    runs, x = [], 0
+def _path(rows: list[int]) -> str:
+    """Filled rectangles: a dark run and the same runs right below it are one, for WeasyPrint reads each command in
+    Python. (Strokes would need fewer, but viewers snap their edges to pixels, and modules come out unequal.)"""
+    path: list[str] = []
+    standing: dict[tuple[int, int], int] = {}
+    for y, bits in enumerate([*rows, 0]):
+        runs = set(_runs(bits))
+        for start, end in [run for run in standing if run not in runs]:
+            top = standing.pop((start, end))
+            path.append(f"M{start} {top}h{end - start}v{y - top}h{start - end}z")
+        for run in runs - standing.keys():
+            standing[run] = y
+    return "".join(sorted(path))
+
+
+def _runs(bits: int) -> Iterator[tuple[int, int]]:
+    x = 0
     while x < MODULES:
         start = x
         while x < MODULES and bits >> x & 1:
             x += 1
         if x > start:
-            runs.append(f"M{start} {y}h{x - start}v1h{start - x}z")
+            yield start, x
         x += 1
-    return "".join(runs)

@@ -101,7 +101,7 @@ class LetterPress:
             )
         assets = Assets(logo=logo or NO_LOGO)
         try:
-            page = self._html(compiled, values) + (watermark() if facsimile else "")
+            page = self._html(compiled, values) + (str(watermark()) if facsimile else "")
             return self._pdf(letter, page, assets)
         except Unprintable:
             raise

@@ -54,7 +54,7 @@ def read_notice(
 
 
 def read_letter(pdf: bytes, record: Record, *, facsimile: bool) -> None:
-    """Raises `Misread` unless the letter names its recipient, leaves no placeholder, and says FAC-SIMILE where it must."""
+    """Raises `Misread` unless the letter names its recipient, shows no markup, and says FAC-SIMILE where it must."""
     document = pypdfium2.PdfDocument(pdf)
     try:
         pages = [page.get_textpage().get_text_range() for page in document]
@@ -62,8 +62,8 @@ def read_letter(pdf: bytes, record: Record, *, facsimile: bool) -> None:
         document.close()
     _compare(_plain("".join(pages)), False, (("letter-name", record.debtor.name),))
     given = " ".join((*record.columns.values(), record.debtor.name, record.payment.reason))
-    if any(sign in text and sign not in given for sign in ("{{", "}}", "{%") for text in pages):
-        raise Misread("letter-placeholder")
+    if any(sign in text and sign not in given for sign in ("{{", "}}", "{%", "</") for text in pages):
+        raise Misread("letter-markup")
     if facsimile and not all(_plain(FACSIMILE) in _plain(text) for text in pages):
         raise Misread("letter-facsimile")
 
