@@ -53,9 +53,6 @@ TITLES: Mapping[State, str] = {
     State.EXPIRED: "Scaduto",
 }
 
-SEEN_NOTICE = frozenset(State) - {State.TO_CORRECT, State.READY, State.STUCK, State.CANCELLED}
-"""States in which a notice exists for certain."""
-
 PHASE_OF: Mapping[StageName, Phase] = {
     StageName.IUV: Phase.GENERATE,
     StageName.RENDER: Phase.GENERATE,
@@ -216,19 +213,6 @@ class BatchState(StrEnum):
     PAUSED = "paused"
     CANCELLED = "cancelled"
 
-
-BATCH_TITLES: Mapping[BatchState, str] = {
-    BatchState.PENDING: "In lettura",
-    BatchState.REFUSED: "Rifiutato",
-    BatchState.PREVIEW: "In anteprima",
-    BatchState.GENERATING: "Generazione in corso",
-    BatchState.GENERATED: "Avvisi generati",
-    BatchState.SENDING: "Invio in corso",
-    BatchState.SENT: "Inviato",
-    BatchState.SETTLED: "Concluso",
-    BatchState.PAUSED: "In pausa",
-    BatchState.CANCELLED: "Interrotto",
-}
 
 MILESTONES = ("", "generated", "sent", "settled")
 """How far a batch got, ranked."""

@@ -80,6 +80,8 @@ class RecordRow(Base, table=True):
     stage: str = ""
     code: str = ""
     detail: str = Field(default="", sa_type=Text)
+    trouble: str = ""
+    waiting_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     warnings: int = 0
     debtor_name: str = ""
     fiscal_code: str = ""

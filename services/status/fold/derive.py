@@ -12,6 +12,8 @@ from services.status.tables import RecordRow
 from shared.contracts.base import Phase, StageName
 from shared.contracts.record import Orders, Record
 
+SEARCHED = ("debtor_name", "fiscal_code", "notice_code", "iuv", "protocol_number", "address", "row")
+
 
 def standing_of(row: RecordRow, record: Record | None, *, cancelled: bool) -> Standing:
     """The row as the model wants it."""
@@ -38,17 +40,24 @@ def derive(row: RecordRow, record: Record | None, *, cancelled: bool) -> None:
     verdict = verdict_of(standing)
     trouble = standing.trouble
     stage = verdict.stage or (trouble.stage if trouble else next_stage(standing))
-    row.state = verdict.state.value
-    row.stage = stage.value if stage else ""
-    row.phase = next((phase.value for phase in reversed(PHASES) if phase.value in row.issues), "")
-    row.code = verdict.code or (trouble.code if trouble else "")
-    row.detail = verdict.detail
+    values: dict[str, Any] = {
+        "state": verdict.state.value,
+        "stage": stage.value if stage else "",
+        "phase": next((phase.value for phase in reversed(PHASES) if phase.value in row.issues), ""),
+        "code": verdict.code or (trouble.code if trouble else ""),
+        "detail": verdict.detail,
+        "trouble": trouble.kind.value if trouble else "",
+        "waiting_until": trouble.until if trouble else None,
+    }
     if row.cells is not None and (record is None or verdict.state is State.TO_CORRECT):
-        _from_cells(row, row.cells)
+        values |= _from_cells(row.row, row.cells)
     elif record is not None:
-        _from_record(row, record)
-    words = (row.debtor_name, row.fiscal_code, row.notice_code, row.iuv, row.protocol_number, row.address, str(row.row))
-    row.haystack = searchable(" ".join(word for word in words if word))
+        values |= _from_record(record)
+    words = [str(values.get(name) or "") for name in SEARCHED]
+    values["haystack"] = searchable(" ".join(word for word in words if word))
+    for name, value in values.items():
+        if getattr(row, name) != value:  # to read is cheap, to set is not
+            setattr(row, name, value)
 
 
 def searchable(text: str) -> str:
@@ -57,21 +66,34 @@ def searchable(text: str) -> str:
     return "".join(letter for letter in spread if not unicodedata.combining(letter))
 
 
-def _from_record(row: RecordRow, record: Record) -> None:
+def _from_record(record: Record) -> dict[str, Any]:
     position, registration = record.position, record.registration
-    row.row = record.row
-    row.debtor_name, row.fiscal_code = record.debtor.name, record.debtor.fiscal_code
-    row.amount_cents, row.due_date = record.payment.amount_cents, record.payment.due_date
-    row.channel, row.address = record.delivery.channel.value, record.delivery.address
-    row.notice_code, row.iuv = (position.notice_code, position.iuv) if position else ("", "")
-    row.protocol_number = f"{registration.number}/{registration.year}" if registration and registration.number else ""
+    return {
+        "row": record.row,
+        "debtor_name": record.debtor.name,
+        "fiscal_code": record.debtor.fiscal_code,
+        "amount_cents": record.payment.amount_cents,
+        "due_date": record.payment.due_date,
+        "channel": record.delivery.channel.value,
+        "address": record.delivery.address,
+        "notice_code": position.notice_code if position else "",
+        "iuv": position.iuv if position else "",
+        "protocol_number": f"{registration.number}/{registration.year}" if registration and registration.number else "",
+    }
 
 
-def _from_cells(row: RecordRow, cells: dict[str, str]) -> None:
+def _from_cells(row: int, cells: dict[str, str]) -> dict[str, Any]:
     """What can be read of a row that must be corrected, so that it can be found."""
     known = {re.sub(r"[\W_]", "", searchable(heading)): value.strip() for heading, value in cells.items()}
-    row.debtor_name = known.get("intestazione", "")
-    row.fiscal_code = known.get("codicefiscale", "") or known.get("partitaiva", "")
-    row.address = known.get("indirizzopec", "")
-    row.amount_cents, row.due_date, row.channel = 0, None, ""
-    row.notice_code = row.iuv = row.protocol_number = ""
+    return {
+        "row": row,
+        "debtor_name": known.get("intestazione", ""),
+        "fiscal_code": known.get("codicefiscale", "") or known.get("partitaiva", ""),
+        "amount_cents": 0,
+        "due_date": None,
+        "channel": "",
+        "address": known.get("indirizzopec", ""),
+        "notice_code": "",
+        "iuv": "",
+        "protocol_number": "",
+    }

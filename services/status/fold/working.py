@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
@@ -21,16 +22,19 @@ from shared.ids import derived
 CHUNK = 500
 """Ids per query: below every database's limit of parameters."""
 
+EMPTY = {"stage": "", "order": 0, "issue": 0, "code": "", "detail": "", "until": None}
+"""A timeline entry of a fact that says no more than that it happened. Plain rows: the mapper would cost more than all
+the rest."""
+
 T = TypeVar("T", bound=SQLModel)
 K = TypeVar("K")
 
 
 @dataclass(slots=True)
 class Touched:
-    """What a handful changed, to tell those who look on."""
+    """What a handful changed, to tell those who look on: records by batch (none where only the batch changed)."""
 
-    batches: set[UUID] = field(default_factory=set)
-    records: set[UUID] = field(default_factory=set)
+    changes: dict[UUID, set[UUID]] = field(default_factory=dict)
     lanes: bool = False
     unreadable: int = 0
 
@@ -44,8 +48,8 @@ class WorkingSet:
         self._batches: dict[UUID, BatchRow] = {}
         self._rows: dict[UUID, RecordRow] = {}
         self._parsed: dict[UUID, Record] = {}
-        self._problems: dict[UUID, list[ProblemRow]] = {}
-        self._timeline: dict[UUID, TimelineRow] = {}
+        self._problems: dict[UUID, list[dict[str, Any]]] = {}
+        self._timeline: dict[UUID, dict[str, Any]] = {}
         self._newly_cancelled: set[UUID] = set()
         self.touched = Touched()
 
@@ -57,7 +61,7 @@ class WorkingSet:
 
     def batch(self, batch_id: UUID) -> BatchRow:
         """The batch's row, touched."""
-        self.touched.batches.add(batch_id)
+        self.touched.changes.setdefault(batch_id, set())
         if batch_id not in self._batches:
             self._batches[batch_id] = BatchRow(id=batch_id)
             self.session.add(self._batches[batch_id])
@@ -66,7 +70,7 @@ class WorkingSet:
     def row(self, record_id: UUID, batch_id: UUID) -> RecordRow:
         """The record's row, touched (and its batch with it)."""
         self.batch(batch_id)
-        self.touched.records.add(record_id)
+        self.touched.changes[batch_id].add(record_id)
         if record_id not in self._rows:
             self._rows[record_id] = RecordRow(id=record_id, batch_id=batch_id)
             self.session.add(self._rows[record_id])
@@ -85,9 +89,9 @@ class WorkingSet:
 
     def problems(self, row: RecordRow, revision: int, problems: Iterable[Problem]) -> None:
         """Replace the row's problems."""
+        about = {"record_id": row.id, "batch_id": row.batch_id, "revision": revision}
         self._problems[row.id] = [
-            ProblemRow(record_id=row.id, batch_id=row.batch_id, position=position, revision=revision, **_plain(problem))
-            for position, problem in enumerate(problems)
+            about | {"position": position} | _plain(problem) for position, problem in enumerate(problems)
         ]
 
     def cancel(self, batch: BatchRow) -> None:
@@ -99,18 +103,18 @@ class WorkingSet:
     def event(self, kind: str, envelope: Envelope, about: RecordRow | BatchRow, *parts: object, **said: Any) -> None:
         """Enter a fact in the timeline. `parts` tell it from the others of its kind about the same record or batch."""
         record_id, batch_id = (about.id, about.batch_id) if isinstance(about, RecordRow) else (None, about.id)
-        at, entry_id = said.pop("at", envelope.time), derived("timeline", about.id, kind, *parts)
-        entry = TimelineRow(
-            id=entry_id, batch_id=batch_id, record_id=record_id, kind=kind, at=at, restated=envelope.restated, **said
-        )
+        entry_id = derived("timeline", about.id, kind, *parts)
+        entry = EMPTY | {"id": entry_id, "batch_id": batch_id, "record_id": record_id, "kind": kind}
+        entry |= {"at": envelope.time, "restated": envelope.restated} | said
         standing = self._timeline.get(entry_id)
-        if standing is None or _better(entry, standing):
+        if standing is None or _truth(entry) < _truth(standing):
             self._timeline[entry_id] = entry
 
     def flush(self) -> Touched:
         """Derive what is searched by, and write everything."""
-        for record_id in self.touched.records:
-            self._derive(self._rows[record_id])
+        for record_ids in self.touched.changes.values():
+            for record_id in record_ids:
+                self._derive(self._rows[record_id])
         self.session.flush()
         for batch_id in self._newly_cancelled:
             self._derive_all(batch_id)
@@ -132,34 +136,33 @@ class WorkingSet:
     def _flush_problems(self) -> None:
         for some in _chunks(self._problems):
             self.session.execute(delete(ProblemRow).where(col(ProblemRow.record_id).in_(some)))
-        _insert(self.session, [row for rows in self._problems.values() for row in rows])
+        self._insert(ProblemRow, [row for rows in self._problems.values() for row in rows])
 
     def _flush_timeline(self) -> None:
         standing = {row.id: row for row in self._all(TimelineRow, TimelineRow.id, self._timeline)}
         for entry_id, row in standing.items():
             entry = self._timeline.pop(entry_id)
-            if _better(entry, row):
-                row.at, row.restated = entry.at, entry.restated
-        _insert(self.session, list(self._timeline.values()))
+            if _truth(entry) < (row.restated, row.at):
+                row.at, row.restated = entry["at"], entry["restated"]
+        self._insert(TimelineRow, list(self._timeline.values()))
+
+    def _insert(self, table: type[SQLModel], rows: list[dict[str, Any]]) -> None:
+        """Insert what nobody will change in this session, past the unit of work."""
+        if rows:
+            self.session.execute(insert(table), rows)
 
     def _all(self, table: type[T], key: Any, ids: Collection[UUID]) -> Iterator[T]:
         for some in _chunks(ids):
             yield from self.session.exec(select(table).where(col(key).in_(some)))
 
 
-def _better(entry: TimelineRow, standing: TimelineRow) -> bool:
-    """Whether `entry` tells more truly when it happened: first-hand before restated, then the earlier one."""
-    return (entry.restated, entry.at) < (standing.restated, standing.at)
+def _truth(entry: dict[str, Any]) -> tuple[bool, datetime]:
+    """The lower tells more truly when it happened: first-hand before restated, then the earlier one."""
+    return entry["restated"], entry["at"]
 
 
 def _plain(problem: Problem) -> dict[str, Any]:
     return {name: getattr(problem, name) for name in ("row", "column", "code", "message", "warning", "proposal")}
-
-
-def _insert(session: Session, rows: list[T]) -> None:
-    """Insert rows that nobody will change in this session, past the unit of work."""
-    if rows:
-        session.execute(insert(type(rows[0])), [row.model_dump() for row in rows])
 
 
 def _chunks(ids: Iterable[K]) -> Iterator[list[K]]:

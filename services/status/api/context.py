@@ -1,0 +1,42 @@
+"""What the routes stand on, and how they get it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from services.status.api.hub import Hub
+from services.status.api.kept import CommandDesk
+from services.status.api.metrics import Metrics
+from services.status.api.security import Csrf
+from services.status.settings import StatusSettings
+from shared.creditors import Creditors
+from shared.db.engine import Database
+from shared.documents import DocumentStore
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`template_xlsx` makes the empty spreadsheet (S4); it belongs to ingest, so the composition root hands it in."""
+
+    database: Database
+    documents: DocumentStore
+    creditors: Creditors
+    settings: StatusSettings
+    desk: CommandDesk
+    hub: Hub
+    metrics: Metrics
+    template_xlsx: Callable[[], bytes]
+    csrf: Csrf = field(default_factory=Csrf)
+
+
+def _context(request: Request) -> Context:
+    found: Context = request.app.state.context
+    return found
+
+
+Here = Annotated[Context, Depends(_context)]
+"""A route's way to its context."""

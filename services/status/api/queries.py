@@ -1,0 +1,192 @@
+"""Reading the read model: rows into answers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, func, select
+
+from services.status.api.problems import missing
+from services.status.api.schemas import (
+    BatchDetail,
+    BatchPage,
+    BatchSummary,
+    CauseCount,
+    ChannelCount,
+    CommandShown,
+    Lane,
+    ProblemCount,
+    Refusal,
+    StateCount,
+)
+from services.status.api.wording import BATCH_TITLES, CHANNEL_TITLES, COMMANDS, explained, lane_message
+from services.status.model import TITLES, BatchStanding, State, batch_state_of
+from services.status.tables import BatchRow, KeptCommand, LaneRow, ProblemRow, RecordRow
+from shared.contracts.base import Phase, StageName
+
+BATCHES_PER_PAGE = 25
+COMMANDS_SHOWN = 10
+ROWS_NAMED = 10
+NOTHING: dict[str, Any] = {
+    "rows": 0, "accepted": 0, "rejected": 0, "total_cents": 0, "hidden_rows": 0, "hidden_sheets": 0, "blank_rows": 0,
+    "ignored_columns": [], "warnings": [],
+}  # fmt: skip
+
+
+def batch_row(session: Session, batch_id: UUID) -> BatchRow:
+    """The batch, or 404."""
+    found = session.get(BatchRow, batch_id)
+    if found is None:
+        raise missing("batch")
+    return found
+
+
+def batch_page(session: Session, page: int) -> BatchPage:
+    """Batches, newest first."""
+    total = session.exec(select(func.count()).select_from(BatchRow)).one()
+    newest = select(BatchRow).order_by(col(BatchRow.created_at).desc(), col(BatchRow.id).desc())
+    rows = session.exec(newest.limit(BATCHES_PER_PAGE).offset((page - 1) * BATCHES_PER_PAGE)).all()
+    counts = state_counts(session, [row.id for row in rows])
+    items = [BatchSummary(**_summary(row, counts[row.id])) for row in rows]
+    return BatchPage(items=items, total=total, page=page, pages=max(1, -(-total // BATCHES_PER_PAGE)))
+
+
+def batch_detail(session: Session, batch_id: UUID) -> BatchDetail:
+    """Everything about one batch."""
+    row = batch_row(session, batch_id)
+    told = NOTHING | (row.ingested or {})
+    return BatchDetail(
+        **_summary(row, state_counts(session, [row.id])[row.id]),
+        options=row.options,  # type: ignore[arg-type]  # pydantic reads the JSON
+        paused=row.paused,
+        **{name: told[name] for name in ("hidden_rows", "hidden_sheets", "blank_rows", "ignored_columns", "warnings")},
+        problems=problem_counts(session, batch_id),
+        channels=_channels(session, batch_id),
+        causes=causes(session, batch_id),
+        lanes=closed_lanes(session),
+        commands=_commands(session, batch_id),
+        refusal=Refusal(**row.refusal) if row.refusal and not row.ingested_revision else None,
+        cancelled=row.cancelled_counts,
+    )
+
+
+def standing_of(row: BatchRow) -> BatchStanding:
+    """The batch as the model wants it."""
+    return BatchStanding(
+        known=row.ingested_revision > 0,
+        refused=row.refusal is not None,
+        cancelled=row.cancelled,
+        paused=row.paused,
+        until=Phase(row.until),
+        milestone=row.milestone,
+    )
+
+
+def state_counts(session: Session, batch_ids: Collection[UUID]) -> dict[UUID, list[StateCount]]:
+    """Records by state, for each of the batches, in the order in which a record goes through them."""
+    counted = (
+        select(RecordRow.batch_id, RecordRow.state, func.count(), func.sum(RecordRow.amount_cents))
+        .where(col(RecordRow.batch_id).in_(batch_ids))
+        .group_by(col(RecordRow.batch_id), col(RecordRow.state))
+    )
+    found: dict[UUID, dict[str, StateCount]] = defaultdict(dict)
+    for batch_id, name, count, cents in session.exec(counted):
+        state = State(name)
+        found[batch_id][name] = StateCount(state=state, title=TITLES[state], count=count, cents=cents or 0)
+    return {batch_id: [found[batch_id][state] for state in State if state in found[batch_id]] for batch_id in batch_ids}
+
+
+def problem_counts(session: Session, batch_id: UUID) -> list[ProblemCount]:
+    """Problems and warnings by cause, what stops rows first, then the most frequent."""
+    group = col(ProblemRow.code), col(ProblemRow.column), col(ProblemRow.warning)
+    counted = (
+        sa.select(*group, func.count(), func.min(ProblemRow.message))
+        .where(col(ProblemRow.batch_id) == batch_id)
+        .group_by(*group)
+        .order_by(col(ProblemRow.warning), func.count().desc(), col(ProblemRow.code))
+    )
+    return [
+        ProblemCount(
+            code=code, column=column, warning=warning, message=message, count=count,
+            rows=_first_rows(session, batch_id, code, column),
+        )
+        for code, column, warning, count, message in session.connection().execute(counted)
+    ]  # fmt: skip
+
+
+def causes(session: Session, batch_id: UUID) -> list[CauseCount]:
+    """What stops records after they were read: by state, stage and code, the most frequent first."""
+    group = col(RecordRow.state), col(RecordRow.stage), col(RecordRow.code)
+    halted = [State.STUCK.value, State.TO_CORRECT.value, State.TO_VERIFY.value]
+    counted = (
+        sa.select(*group, func.count(), func.max(RecordRow.detail))
+        .where(col(RecordRow.batch_id) == batch_id, col(RecordRow.state).in_(halted), col(RecordRow.code) != "")
+        .group_by(*group)
+        .order_by(func.count().desc())
+    )
+    return [
+        CauseCount(state=State(state), stage=stage, code=code, message=explained(code, detail or ""), count=count)
+        for state, stage, code, count, detail in session.connection().execute(counted)
+    ]
+
+
+def closed_lanes(session: Session) -> list[Lane]:
+    """Outside systems that do not answer, the longest silent first."""
+    rows: Sequence[LaneRow] = session.exec(select(LaneRow).order_by(col(LaneRow.closed_since))).all()
+    return [
+        Lane(
+            stage=StageName(row.stage), lane=row.lane, code=row.code, since=row.closed_since,
+            message=lane_message(row.stage, row.closed_since),
+        )
+        for row in rows
+        if row.closed and row.closed_since is not None
+    ]  # fmt: skip
+
+
+def _summary(row: BatchRow, counts: list[StateCount]) -> dict[str, Any]:
+    state = batch_state_of(standing_of(row))
+    told = NOTHING | (row.ingested or {})
+    return {
+        "id": row.id, "state": state, "title": BATCH_TITLES[state], "creditor": row.creditor,
+        "payment_type": row.payment_type, "file_name": row.file_name, "created_at": row.created_at,
+        "until": Phase(row.until), "counts": counts,
+    } | {name: told[name] for name in ("rows", "accepted", "rejected", "total_cents")}  # fmt: skip
+
+
+def _first_rows(session: Session, batch_id: UUID, code: str, column: str) -> list[int]:
+    of_cause = (ProblemRow.batch_id == batch_id, ProblemRow.code == code, ProblemRow.column == column)
+    return list(session.exec(select(ProblemRow.row).where(*of_cause).order_by(col(ProblemRow.row)).limit(ROWS_NAMED)))
+
+
+def _channels(session: Session, batch_id: UUID) -> list[ChannelCount]:
+    has_address = col(RecordRow.address) != ""
+    counted = (
+        select(RecordRow.channel, has_address, func.count(), func.sum(RecordRow.amount_cents))
+        .where(RecordRow.batch_id == batch_id, RecordRow.state != State.TO_CORRECT.value, RecordRow.channel != "")
+        .group_by(col(RecordRow.channel), has_address)
+        .order_by(col(RecordRow.channel), has_address.desc())
+    )
+    sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for channel, addressed, count, cents in session.exec(counted):
+        name = channel if addressed else ""
+        sums[name] = sums[name][0] + count, sums[name][1] + (cents or 0)
+    titles = dict(CHANNEL_TITLES) | {"": "A mano (senza indirizzo)"}
+    return [
+        ChannelCount(channel=name, title=titles[name], count=count, cents=cents)
+        for name, (count, cents) in sorted(sums.items(), key=lambda item: (item[0] == "", item[0]))
+    ]
+
+
+def _commands(session: Session, batch_id: UUID) -> list[CommandShown]:
+    newest = select(KeptCommand).where(KeptCommand.batch_id == batch_id).order_by(col(KeptCommand.kept_at).desc())
+    return [
+        CommandShown(
+            id=kept.id, kind=kept.kind, title=COMMANDS.get(kept.kind, kept.kind), at=kept.kept_at, answer=kept.answer,
+            code=kept.code, message=kept.message, rows=kept.rows,  # type: ignore[arg-type]
+        )
+        for kept in session.exec(newest.limit(COMMANDS_SHOWN))
+    ]  # fmt: skip

@@ -1,0 +1,86 @@
+"""The status service from its settings, database and publisher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from fastapi import FastAPI
+from sqlmodel import col, select
+
+from services.status.api.app import build_app
+from services.status.api.context import Context
+from services.status.api.deciding import restate
+from services.status.api.hub import Hub
+from services.status.api.kept import CommandDesk
+from services.status.api.metrics import Metrics
+from services.status.fold import fold_handful
+from services.status.ports import CommandPublisher
+from services.status.settings import StatusSettings
+from services.status.tables import SCHEMA, Base, BatchRow
+from shared.contracts.envelope import Envelope
+from shared.db.engine import Database
+from shared.wiring import Setup
+
+
+@dataclass(frozen=True, slots=True)
+class StatusService:
+    """What the composition root runs: `take` for each handful of facts, `sweep` every few seconds, `app` by uvicorn
+    (without access log: `uvicorn.Config(app, host="127.0.0.1", access_log=False)`)."""
+
+    database: Database
+    app: FastAPI
+    context: Context
+
+    def take(self, envelopes: Sequence[Envelope]) -> None:
+        """Fold a handful in one transaction, then tell those who look on. Ack once it returns; on an exception the
+        database did not answer, and nothing was folded."""
+        with self.context.metrics.fold_seconds.time(), self.database.write() as session:
+            touched = fold_handful(session, envelopes)
+        self.context.metrics.facts.labels("folded").inc(len(envelopes) - touched.unreadable)
+        self.context.metrics.facts.labels("unreadable").inc(touched.unreadable)
+        self.context.hub.tell(touched.changes, lanes=touched.lanes)
+
+    def sweep(self) -> int:
+        """Publish unanswered commands again; how many."""
+        return self.context.desk.sweep()
+
+    def begin(self) -> None:
+        """At start: ask for what was missed. All of it where the database is empty, else what is not settled."""
+        with self.database.read() as session:
+            known = session.exec(select(BatchRow.id).limit(1)).first() is not None
+            open_ids = list(session.exec(select(BatchRow.id).where(col(BatchRow.milestone) != "settled")))
+        wanted: list[UUID] | None = open_ids if known else None
+        if wanted is None or wanted:
+            restate(self.context, wanted)
+
+    def close(self) -> None:
+        """End the event streams and let go of the database. Call it before the web server is asked to stop."""
+        self.context.hub.close()
+        self.database.close()
+
+
+def wire(
+    setup: Setup,
+    publisher: CommandPublisher,
+    template_xlsx: Callable[[], bytes],
+    settings: StatusSettings | None = None,
+) -> StatusService:
+    """Build the service; tables are made where they are missing."""
+    settings = settings or StatusSettings()
+    database = Database(setup.database_url("status"), Base.metadata, SCHEMA)
+    database.create_all()
+    desk = CommandDesk(database, publisher, timedelta(seconds=settings.command_patience_seconds))
+    context = Context(
+        database=database,
+        documents=setup.documents,
+        creditors=setup.creditors,
+        settings=settings,
+        desk=desk,
+        hub=Hub(),
+        metrics=Metrics(database),
+        template_xlsx=template_xlsx,
+    )
+    return StatusService(database, build_app(context), context)
