@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
+from sqlmodel import select
 
 import services.dispatch.wire
 import services.ingest.wire
@@ -24,7 +26,8 @@ import services.iuv.wire
 import services.protocol.wire
 import services.render.wire
 import services.status.wire
-from services.ingest.tracciato import template_bytes
+from services.ingest.tracciato import write_template
+from services.status.tables import BatchRow
 from shared.bus.connection import Broker
 from shared.bus.consumer import Delivery, Subscription
 from shared.bus.publisher import Publisher
@@ -83,7 +86,7 @@ class Relay:
         owner = f"embedded-{os.getpid()}-{uuid4().hex[:8]}"
 
         self.ingest = services.ingest.wire.wire(setup, self._publish())
-        self.status = services.status.wire.wire(setup, self._publisher(), template_xlsx=template_bytes)
+        self.status = services.status.wire.wire(setup, self._publisher(), template_xlsx=_template)
         self.stages: dict[str, StageService] = {}
         self.runners: dict[str, StageRunner] = {}
         for name, (wire, queues, size) in STAGES.items():
@@ -104,8 +107,8 @@ class Relay:
             self._topology.declare(connection)
         for subscription in self._subscriptions:
             subscription.start()
-        command = Restate(request_id=uuid4(), batch_ids=self.ingest.unsettled())
-        if command.batch_ids:
+        command = Restate(request_id=uuid4(), batch_ids=self._unheard())
+        if command.batch_ids != []:
             self.publish([Envelope.of(command, source="ingest")])
             self.ingest.await_restated(command.request_id, ("iuv", "render", "protocol", "dispatch"), RESTATE_SECONDS)
         self.ingest.republish()
@@ -122,8 +125,10 @@ class Relay:
             runner.close()
         for publisher in self._publishers:
             publisher.close()
-        for service in (*self.stages.values(), self.ingest, self.status):
+        for service in self.stages.values():
             service.close()
+        self.ingest.close()
+        self.status.close()
 
     @property
     def idle(self) -> bool:
@@ -136,6 +141,12 @@ class Relay:
         return {each.name: each.trouble for each in self._subscriptions if each.trouble}
 
     # -- inside
+
+    def _unheard(self) -> list[UUID] | None:
+        """The batches whose facts may have been lost with the last process; `None`, all, for a status that knows none."""
+        with self.status.database.read() as session:
+            known = session.exec(select(BatchRow.id).limit(1)).first() is not None
+        return self.ingest.unsettled() if known else None
 
     def _publisher(self) -> Publisher:
         publisher = Publisher(self._broker, self._topology)
@@ -162,3 +173,8 @@ class Relay:
                     log.exception("relay.tick-failed")
 
 
+def _template() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="staffetta-") as folder:
+        path = Path(folder) / "TracciatoInvioMassivo.xlsx"
+        write_template(path)
+        return path.read_bytes()

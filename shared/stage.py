@@ -13,7 +13,7 @@ Outcomes are named after what happens next (docs/adr/0004-outcomes.md):
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
@@ -129,8 +129,8 @@ class Stage(Protocol[R]):
     name: ClassVar[StageName]
     row_type: type[R]
     lookable: bool
-    """Whether an act that was cut can be looked up or safely repeated. Where not (DATA of an e-mail), the runner sets
-    the row to `acting` with a lease in a commit of its own before each act, and acts one by one."""
+    """Whether an act that was cut can be looked up or safely repeated. Where not (DATA of an e-mail), the stage is an
+    `UnlookableStage`, and acts one by one."""
     connections: int
     """How many acts at once, for a stage that is not lookable; 1 otherwise."""
     lease_seconds: float
@@ -160,4 +160,14 @@ class Stage(Protocol[R]):
 
     def look(self, work: Work[R]) -> Outcome | None:
         """What the outside world knows of a row that somebody may have acted on; `None`: nothing known."""
+        ...
+
+
+class UnlookableStage(Stage[R], Protocol[R]):
+    """A stage whose act cannot be taken back nor looked up."""
+
+    def act_once(self, work: Work[R], mark: Callable[[], bool]) -> Outcome:
+        """Act on one work. Call `mark` at the last moment before what cannot be taken back: it sets the row to `acting`,
+        with a lease, in a commit of its own. Where it answers `False`, somebody else has the row: do nothing, answer
+        `Deferred`."""
         ...

@@ -20,7 +20,9 @@ app = typer.Typer(
 simulate = typer.Typer(help="Un simulatore come processo a sé.", no_args_is_help=True)
 app.add_typer(simulate, name="simulate")
 
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Cartella dei risultati; la stessa cartella riprende il lavoro.")]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Cartella dei risultati; la stessa cartella riprende il lavoro.")
+]
 Port = Annotated[int, typer.Option(help="Porta su 127.0.0.1; 0 ne sceglie una libera.")]
 
 
@@ -41,7 +43,7 @@ def tracciato(out: Annotated[Path, typer.Argument(metavar="OUT.xlsx", help="Il f
 
 
 @app.command()
-def run(  # noqa: PLR0913 - the options of the wizard's three screens
+def run(
     file: Annotated[Path, typer.Argument(metavar="FILE.xlsx", help="Il tracciato compilato.")],
     creditor: Annotated[str, typer.Option(metavar="CODE", help="Codice dell'ente creditore nella configurazione.")],
     channel: Annotated[Channel, typer.Option(help="Tipo di spedizione; auto: in base all'indirizzo.")],
@@ -51,10 +53,14 @@ def run(  # noqa: PLR0913 - the options of the wizard's three screens
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Causale, dove la riga non ne ha una.")] = "",
     register: Annotated[bool, typer.Option("--register", help="Protocolla ogni avviso in uscita.")] = False,
     subject: Annotated[str, typer.Option(metavar="TEXT", help="Oggetto, dove la riga non ha OggettoProt.")] = "",
-    classification: Annotated[str, typer.Option(metavar="C", help="Classificazione; altrimenti quella della tipologia.")] = "",
+    classification: Annotated[
+        str, typer.Option(metavar="C", help="Classificazione; altrimenti quella della tipologia.")
+    ] = "",
     office: Annotated[str, typer.Option(metavar="O", help="Ufficio mittente; altrimenti quello della tipologia.")] = "",
     letter: Annotated[str | None, typer.Option(metavar="NAME", help="Lettera di accompagnamento.")] = None,
-    until: Annotated[Until, typer.Option(help="Dove fermarsi: anteprima, avvisi generati, avvisi inviati.")] = Until.GENERATE,
+    until: Annotated[
+        Until, typer.Option(help="Dove fermarsi: anteprima, avvisi generati, avvisi inviati.")
+    ] = Until.GENERATE,
 ) -> None:
     """Il lavoro intero su un tracciato. Lo stesso comando riprende, ritenta ciò che è fermo e dà lo stesso risultato."""
     from deploy.cli.run import Options, run_file  # noqa: PLC0415
@@ -69,7 +75,9 @@ def run(  # noqa: PLR0913 - the options of the wizard's three screens
 
 @app.command()
 def up(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Cartella di un lavoro; senza, ./staffetta.")] = Path("staffetta"),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Cartella di un lavoro; senza, ./staffetta.")] = Path(
+        "staffetta"
+    ),
     port: Port = 8080,
 ) -> None:
     """La staffetta come processo che resta: cruscotto e API su 127.0.0.1."""

@@ -16,11 +16,17 @@ from deploy.embedded import Relay
 from services.ingest.closing import counts, unfinished
 from services.ingest.model import BY_HAND, RowState, Step
 from services.ingest.tables import Batch, Row
+from services.status.api.wording import lane_message
 from shared.contracts.base import Phase
 
 POLL_SECONDS = 0.2
 STEPS = (Step.IUV, Step.RENDER, Step.PROTOCOL, Step.DISPATCH, Step.NOTHING)
-TITLES = {Step.IUV: "IUV e posizione", Step.RENDER: "Avviso e lettera", Step.PROTOCOL: "Protocollo", Step.DISPATCH: "Invio"}
+TITLES = {
+    Step.IUV: "IUV e posizione",
+    Step.RENDER: "Avviso e lettera",
+    Step.PROTOCOL: "Protocollo",
+    Step.DISPATCH: "Invio",
+}
 
 
 class Watch:
@@ -48,7 +54,9 @@ class Watch:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -93,7 +101,7 @@ class Watch:
 
     def _why(self, step: Step) -> str:
         closed = self._relay.runners[step.value].lanes.closed()
-        return "; ".join(f"in attesa: {code} dalle {since.astimezone():%H:%M}" for code, since in closed.values())
+        return "; ".join(lane_message(step.value, since) for _, since in closed.values())
 
     def _previews_done(self, session: Session, total: int) -> bool:
         if not self._letter or self._previews is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,11 +17,11 @@ from services.ingest.model import RowState
 from services.ingest.progress import stage_of
 from services.ingest.restate import pages
 from services.ingest.tables import Batch, Row
-from services.ingest.tracciato import RowOutcome, write_esito
+from services.ingest.tracciato import Outcome, TechnicalRow, write_esito
+from services.status.api.wording import explained
 from services.status.model import TITLES, Standing, State, Trouble, TroubleKind, verdict_of
-from services.status.wording import cause_sentence
 from shared.contracts.base import Phase, StageName
-from shared.contracts.record import DocumentRef, SectionState
+from shared.contracts.record import DocumentRef, Section, SectionState
 
 ROME = ZoneInfo("Europe/Rome")
 ESITO = "EsitoInvioMassivo.xlsx"
@@ -38,60 +38,61 @@ class Summary:
     notes: list[str] = field(default_factory=list)
 
 
-def write_results(session: Opened, batch_id: UUID, sheet: bytes, until: Phase) -> Summary:
+def write_results(session: Opened, batch_id: UUID, sheet: bytes) -> Summary:
     """Write everything into the run's folder, and sum it up."""
     with session.relay.ingest.database.read() as database:
         batch = database.get_one(Batch, batch_id)
     summary = Summary(notes=_notes(batch))
-    outcomes = _outcomes(session, batch, until, summary)
+    outcomes: dict[int, Outcome] = {}
+    technical: list[TechnicalRow] = []
+    for rows in pages(session.relay.ingest.database, batch.id):
+        for row in rows:
+            outcomes[row.number], details = _outcome(session, batch, row)
+            technical.append(details)
+            summary.rows += 1
+            summary.states[outcomes[row.number].state] += 1
+            summary.needs_a_person = summary.needs_a_person or row.state in NEEDS_A_PERSON
     with tempfile.TemporaryDirectory(prefix="staffetta-") as folder:
         source = Path(folder) / "tracciato.xlsx"
         source.write_bytes(sheet)
         part = session.folder / f".{ESITO}.part"
-        write_esito(source, part, outcomes, batch.batch_options, session.creditors.creditors[batch.creditor])
+        write_esito(source, part, outcomes, technical, sheet_name=batch.reading["sheet_name"])
         part.replace(session.folder / ESITO)
     return summary
 
 
-def _outcomes(session: Opened, batch: Batch, until: Phase, summary: Summary) -> Iterator[RowOutcome]:
-    for rows in pages(session.relay.ingest.database, batch.id):
-        for row in rows:
-            outcome = _outcome(session, batch, row, until)
-            summary.rows += 1
-            summary.states[outcome.state] += 1
-            summary.needs_a_person = summary.needs_a_person or row.state in NEEDS_A_PERSON
-            yield outcome
-
-
-def _outcome(session: Opened, batch: Batch, row: Row, until: Phase) -> RowOutcome:
+def _outcome(session: Opened, batch: Batch, row: Row) -> tuple[Outcome, TechnicalRow]:
     if row.record is None:
-        reasons = " ".join(f"{problem['column']}: {problem['message']}" for problem in row.problems)
+        reason = " ".join(f"{problem['column']}: {problem['message']}" for problem in row.problems)
         codes = " ".join(problem["code"] for problem in row.problems)
-        return RowOutcome(row=row.number, state=TITLES[State.TO_CORRECT], reason=reasons, record_id=str(row.id), codes=codes)
+        return Outcome(TITLES[State.TO_CORRECT], reason), TechnicalRow(row.number, str(row.id), codes=codes)
     record, orders = row.whole, row.current_orders
     verdict = verdict_of(standing_of(row, cancelled=batch.cancelled))
-    reason = verdict.detail or (cause_sentence(verdict.code) if verdict.code else "")
-    position, registration, sending = record.position, record.registration, record.sending
-    opened = position is not None and position.state is SectionState.DONE and position.order == orders.iuv
-    registered = registration is not None and registration.state is SectionState.DONE
-    documents = record.documents if record.documents and record.documents.state is SectionState.DONE else None
-    letter = documents.letter if documents else _preview(row)
-    return RowOutcome(
-        row=row.number,
+    position = done(record.position, orders.iuv)
+    documents = done(record.documents, orders.render)
+    registration = done(record.registration, orders.protocol)
+    registered_at = registration.registered_at if registration else None
+    outcome = Outcome(
         state=TITLES[verdict.state],
-        reason=reason,
-        notice_code=position.notice_code if position and opened else "",
-        iuv=position.iuv if position and opened else "",
-        protocol_number=registration.number if registration and registered else "",
-        protocol_date=registration.registered_at.astimezone(ROME).strftime("%d/%m/%Y %H:%M:%S")
-        if registration and registered and registration.registered_at
-        else "",
+        reason=explained(verdict.code, verdict.detail) if verdict.code or verdict.detail else "",
+        notice_code=position.notice_code if position else "",
+        iuv=position.iuv if position else "",
+        protocol_number=registration.number if registration else "",
+        protocol_date=registered_at.astimezone(ROME).strftime("%d/%m/%Y %H:%M:%S") if registered_at else "",
         notice=_save(session, documents.notice if documents else None, "avvisi", row.number),
-        letter=_save(session, letter, "lettere", row.number),
-        record_id=str(row.id),
-        message_id=sending.message_id if sending else "",
-        codes=" ".join(filter(None, (verdict.code, row.code if row.code != verdict.code else ""))),
+        letter=_save(session, documents.letter if documents else _preview(row), "lettere", row.number),
     )
+    codes = " ".join(dict.fromkeys(filter(None, (verdict.code, row.code))))
+    message_id = record.sending.message_id if record.sending else ""
+    return outcome, TechnicalRow(row.number, str(row.id), message_id, codes)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def done(section: S | None, order: int) -> S | None:
+    """The section, where it says that the current order is done."""
+    return section if section and section.state is SectionState.DONE and section.order == order else None
 
 
 def standing_of(row: Row, *, cancelled: bool = False) -> Standing:

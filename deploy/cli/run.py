@@ -96,7 +96,7 @@ def _run(session: Opened, sheet: bytes, name: str, options: Options) -> int:
         _ask(session, RetryRecords(command_id=uuid4(), batch_id=batch_id))
         watch.until_done()
     _drain(session)
-    summary = write_results(session, batch_id, sheet, options.until)
+    summary = write_results(session, batch_id, sheet)
     _tell(session, summary, options, name, time.monotonic() - started)
     return 1 if summary.needs_a_person else 0
 
@@ -121,7 +121,9 @@ def _ask(session: Opened, command: RequestBatch | RetryRecords) -> CommandTaken 
     session.relay.publish([Envelope.of(command, source="cli", id=command.command_id, correlation=command.batch_id)])
     while (answer := session.relay.ingest.answer(command.command_id)) is None:
         if troubles := session.relay.troubles:
-            raise WrongUse(f"La lettura del tracciato si è fermata ({', '.join(troubles.values())}): vedi {HIDDEN}/staffetta.log.")
+            raise WrongUse(
+                f"La lettura del tracciato si è fermata ({', '.join(troubles.values())}): vedi {HIDDEN}/staffetta.log."
+            )
         time.sleep(ANSWER_POLL)
     return answer
 
@@ -144,7 +146,8 @@ def _drain(session: Opened) -> None:
 
 
 def _tell(session: Opened, summary: Summary, options: Options, name: str, seconds: float) -> None:
-    table = Table(title=f"{name}: {summary.rows} righe in {seconds:.1f} s", title_justify="left", box=None)
+    console.print(f"\n[bold]{name}[/]: {summary.rows} righe in {seconds:.1f} s", highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
     table.add_column("Esito")
     table.add_column("Righe", justify="right")
     for state, count in summary.states.items():
@@ -154,7 +157,9 @@ def _tell(session: Opened, summary: Summary, options: Options, name: str, second
         console.print(f"  {line}", highlight=False)
     if session.creditors.rehearsal:
         console.print("[yellow]AMBIENTE DI PROVA:[/] pagoPA e posta sono simulati; nessun avviso è pagabile.")
-    console.print(f"Risultati in {session.folder}/: EsitoInvioMassivo.xlsx, avvisi/, lettere/, inviati/", highlight=False)
+    console.print(
+        f"Risultati in {session.folder}/: EsitoInvioMassivo.xlsx, avvisi/, lettere/, inviati/", highlight=False
+    )
     further = {Phase.PREVIEW: "generate", Phase.GENERATE: "send"}.get(options.until)
     if summary.needs_a_person:
         console.print(f"Per vedere e sistemare ciò che è fermo: staffetta up {session.folder}", highlight=False)

@@ -65,4 +65,3 @@ def opened(folder: Path) -> Iterator[Opened]:
         stack.callback(relay.stop)
         relay.start()
         yield Opened(folder, creditors, relay, *pages)
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -38,8 +39,10 @@ Verdict = Accepted | NoAnswer | Refused | Deferred | Transient | Permanent
 class Mailer(Protocol):
     """One mailbox's way out. Safe to call from several threads."""
 
-    def send(self, envelope: Envelope) -> Verdict:
-        """Hand `envelope` to the mailbox's server, once, within a hard time-out."""
+    def send(self, envelope: Envelope, mark: Callable[[], bool]) -> Verdict:
+        """Hand `envelope` to the mailbox's server, once, within a hard time-out. `mark` is called when the server waits for
+        the message, before its first byte is transmitted: up to there nothing of it exists at the server. Where it
+        answers `False`, somebody else has the record, and nothing is transmitted."""
         ...
 
     def close(self) -> None:

@@ -99,8 +99,23 @@ class DispatchStage:
         """Never asked: no act answers `Renew`."""
 
     def act(self, works: Sequence[Work[SendingRow]]) -> Sequence[Outcome]:
-        """Send, one by one."""
-        return [self._send(work) for work in works]
+        """Never asked: see `act_once`."""
+        raise NotImplementedError
+
+    def act_once(self, work: Work[SendingRow], mark: Callable[[], bool]) -> Outcome:
+        """Send. `mark` is called just before the first byte of the message."""
+        try:
+            mailer, envelope = self._prepared(work)
+        except _Impossible as impossible:
+            return impossible.outcome
+        verdict = mailer.send(envelope, mark)
+        match verdict:
+            case Accepted(at):
+                return Done(self._section(work, SectionState.DONE, sent_at=at))
+            case NoAnswer(code):
+                return Uncertain(self._section(work, SectionState.UNCERTAIN, code=code, detail=UNCLEAR))
+            case _:
+                return verdict
 
     def look(self, work: Work[SendingRow]) -> Outcome | None:  # noqa: ARG002
         """Nothing is known of a message before its receipts are read."""
@@ -114,20 +129,6 @@ class DispatchStage:
         creditor = self._creditors.creditors.get(record.creditor)
         mailbox = None if creditor is None else creditor.mailbox(record.delivery.channel)
         return None if creditor is None or mailbox is None else (creditor, mailbox)
-
-    def _send(self, work: Work[SendingRow]) -> Outcome:
-        try:
-            mailer, envelope = self._prepared(work)
-        except _Impossible as impossible:
-            return impossible.outcome
-        verdict = mailer.send(envelope)
-        match verdict:
-            case Accepted(at):
-                return Done(self._section(work, SectionState.DONE, sent_at=at))
-            case NoAnswer(code):
-                return Uncertain(self._section(work, SectionState.UNCERTAIN, code=code, detail=UNCLEAR))
-            case _:
-                return verdict
 
     def _prepared(self, work: Work[SendingRow]) -> tuple[Mailer, Envelope]:
         record = work.request.record

@@ -225,6 +225,7 @@ class Batches:
             "ignored_columns": reading.ignored_columns,
             "warnings": [warning.model_dump() for warning in reading.warnings],
             "removed_rows": removed,
+            "sheet_name": reading.sheet_name,
         }
         batch = self._change(
             batch_id, reading=counted, ingested=True, merging=False, revision=revision, stated="",

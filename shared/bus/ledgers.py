@@ -54,18 +54,18 @@ class Ledger(Generic[R]):
                     session.add(work.row)
         return answers
 
-    def mark_acting(self, work: Work[R]) -> Work[R] | None:
-        """The row set to `acting` with a lease of ours; `None` if somebody else got it meanwhile."""
+    def mark_acting(self, work: Work[R]) -> bool:
+        """Set the row to `acting` with a lease of ours; `False` if somebody else got it meanwhile."""
         with self._database.write() as session:
             row = self._rows(session, [work.request.key])[work.request.key]
             if row.state != LedgerState.RESERVED:
-                return None
+                return False
             row.state = LedgerState.ACTING.value
             row.lease_owner = self._owner
             row.lease_until = self._now() + timedelta(seconds=self._stage.lease_seconds)
             row.updated_at = self._now()
             session.add(row)
-        return Work(work.request, row)
+        return True
 
     def record(self, outcomes: Sequence[tuple[Work[R], Outcome]]) -> list[Work[R]]:
         """What came of each. Knowledge only grows: done is never undone, a late success turns uncertain into done."""
@@ -81,10 +81,13 @@ class Ledger(Generic[R]):
         return recorded
 
     def doubt(self, work: Work[R]) -> Work[R]:
-        """An act whose worker died: nothing is known of it."""
+        """Record an act whose worker died: nothing is known of it."""
+        return self.record([(work, Uncertain(self.doubtful(work)))])[0]
+
+    def doubtful(self, work: Work[R]) -> Section:
+        """The section of an act of which nothing is known."""
         doubt = getattr(self._stage, "doubt", None)
-        section = doubt(work) if doubt else self._blank(work.row, SectionState.UNCERTAIN, "interrupted", "")
-        return self.record([(work, Uncertain(section))])[0]
+        return doubt(work) if doubt else self._blank(work.row, SectionState.UNCERTAIN, "interrupted", "")
 
     def renew(self, work: Work[R]) -> Work[R]:
         """Another reservation for the same row."""

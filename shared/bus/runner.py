@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
@@ -32,7 +32,7 @@ from shared.contracts.facts import (
 from shared.contracts.record import SectionState, with_section
 from shared.db.ledger import LedgerState
 from shared.ids import derived
-from shared.stage import Deferred, Outcome, Permanent, Renew, Request, Transient, Work
+from shared.stage import Deferred, Outcome, Permanent, Renew, Request, Transient, Uncertain, UnlookableStage, Work
 from shared.wiring import StageService
 
 log = structlog.get_logger()
@@ -169,21 +169,32 @@ class StageRunner:
             self._conclude(handful, [self._renewed(work, outcome) for work, outcome in outcomes])
 
     def _act_one_by_one(self, handful: Handful) -> None:
-        """Acts that cannot be looked up: each marked before, recorded right after, so that a kill leaves in doubt at
-        most as many as there are connections."""
+        """Acts that cannot be looked up: each marked at its last moment, recorded right after, so that a kill leaves in
+        doubt at most as many as there are connections."""
         started = self._now()
 
         def act(work: Work[Any]) -> tuple[Work[Any], Outcome, LaneEvent | None]:
             if (until := self.lanes.closed_after(work.row.lane, started)) is not None:
                 return work, Deferred(until, "lane-closed"), None
-            marked = self._ledger.mark_acting(work)
-            if marked is None:
-                return work, Deferred(self._now() + timedelta(seconds=self._stage.lease_seconds), "leased"), None
-            outcome = self._safely([marked])[0]
-            return self._ledger.record([(marked, outcome)])[0], outcome, self._account(work, outcome)
+            outcome = self._once(work)
+            return self._ledger.record([(work, outcome)])[0], outcome, self._account(work, outcome)
 
         for work, outcome, event in self._pool.map(act, handful.act):
             self._say(handful, work, outcome, event)
+
+    def _once(self, work: Work[Any]) -> Outcome:
+        marked = False
+
+        def mark() -> bool:
+            nonlocal marked
+            marked = self._ledger.mark_acting(work)
+            return marked
+
+        try:
+            return cast("UnlookableStage[Any]", self._stage).act_once(work, mark)
+        except Exception as error:
+            log.exception("stage.unexpected", stage=self._source, record_id=str(work.request.record.id))
+            return Uncertain(self._ledger.doubtful(work)) if marked else Permanent(f"unexpected-{type(error).__name__}")
 
     def _safely(self, works: Sequence[Work[Any]]) -> Sequence[Outcome]:
         """Act; on a bug, repeat one by one so that only the guilty one is parked."""

@@ -11,6 +11,7 @@ import asyncio
 import re
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -44,6 +45,7 @@ class _Gone(Exception):
 
 @dataclass(slots=True)
 class _Progress:
+    mark: Callable[[], bool]
     transmitting: bool = False
 
 
@@ -67,9 +69,9 @@ class SmtpMailer:
         self._thread = threading.Thread(target=self._loop.run_forever, name="smtp", daemon=True)
         self._thread.start()
 
-    def send(self, envelope: Envelope) -> Verdict:
+    def send(self, envelope: Envelope, mark: Callable[[], bool]) -> Verdict:
         """See `Mailer.send`."""
-        return asyncio.run_coroutine_threadsafe(self._send(envelope), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self._send(envelope, _Progress(mark)), self._loop).result()
 
     def close(self) -> None:
         """See `Mailer.close`."""
@@ -91,13 +93,12 @@ class SmtpMailer:
                 client.close()
         await asyncio.sleep(0)  # transports finish closing in the loop's next round
 
-    async def _send(self, envelope: Envelope) -> Verdict:
+    async def _send(self, envelope: Envelope, progress: _Progress) -> Verdict:
         try:
             async with asyncio.timeout(self._settings.slot_seconds):
                 await self._slots.acquire()
         except TimeoutError:
             return Deferred(datetime.now(UTC) + BUSY_AGAIN_AFTER, "mailbox-busy")
-        progress = _Progress()
         try:
             async with asyncio.timeout(self._settings.hard_seconds):
                 return await self._deliver(envelope, progress)
@@ -205,6 +206,9 @@ class SmtpMailer:
         protocol = client.protocol
         if protocol is None or not protocol.is_connected:
             raise _Gone(UNREACHABLE)
+        if not await asyncio.to_thread(progress.mark):  # a commit of the ledger; other connections go on meanwhile
+            client.close()
+            return Deferred(datetime.now(UTC) + BUSY_AGAIN_AFTER, "leased")
         progress.transmitting = True
         try:
             protocol.write(_stuffed(envelope.content))
