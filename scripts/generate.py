@@ -8,11 +8,13 @@ import inspect
 import pkgutil
 import sys
 import textwrap
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+import yaml
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 
@@ -84,6 +86,19 @@ def queues() -> str:
     return "\n".join([QUEUES, *rows]) + "\n"
 
 
+def openapi() -> str:
+    """`docs/openapi.json`: the REST interface."""
+    made: str = importlib.import_module("services.status.api.openapi").openapi_json()
+    return made
+
+
+def asyncapi() -> str:
+    """`docs/asyncapi.yaml`: the messages."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    told = importlib.import_module("shared.contracts.asyncapi").document(version)
+    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=120)
+
+
 def modules(name: str) -> list[ModuleType]:
     """Every module of the project with this last name."""
     found = []
@@ -140,6 +155,8 @@ def one_line(text: str) -> str:
 GENERATED: dict[str, Callable[[], str]] = {
     "docs/configuration.md": configuration,
     "docs/queues.md": queues,
+    "docs/openapi.json": openapi,
+    "docs/asyncapi.yaml": asyncapi,
 }
 
 if __name__ == "__main__":
