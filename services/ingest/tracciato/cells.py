@@ -15,6 +15,7 @@ from datetime import datetime
 from decimal import InvalidOperation
 from functools import cache
 from itertools import chain
+from math import inf
 from typing import Final, Literal, NamedTuple
 from xml.parsers import expat
 
@@ -203,6 +204,8 @@ class Grid:
     book: Workbook
     sheet: Sheet
     last: int
+    seconds: float = inf
+    """Wall-clock time that the pass may take, whoever takes the rows included."""
     merged: list[Merged] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Row]:
@@ -212,7 +215,7 @@ class Grid:
         parser.buffer_text = True
         parser.StartElementHandler, parser.EndElementHandler = state.start, state.end
         parser.CharacterDataHandler = state.text
-        deadline = time.monotonic() + self.package.limits.seconds
+        deadline = time.monotonic() + self.seconds
         with self.package.open(self.sheet.part) as stream:
             for chunk in chain(iter(lambda: stream.read(CHUNK), b""), [b""]):
                 try:

@@ -23,7 +23,7 @@ class Limits:
     """Of all cells that are looked at: one long shared string may be named by every cell."""
     merged_ranges: int = 5_000
     seconds: float = 120.0
-    """Of one pass over the sheet (there are two)."""
+    """Of the first pass over the sheet; the second one reads the same again, at the pace of whoever takes the rows."""
 
 
 CELL_CHARACTERS = 32_767

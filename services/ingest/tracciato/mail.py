@@ -119,7 +119,7 @@ def likely_domain(domain: str) -> str:
 
 def _valid(text: str) -> str:
     try:
-        checked = validate_email(text, check_deliverability=False, allow_smtputf8=False)
+        checked = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError:
         return ""
     return checked.ascii_email or checked.normalized

@@ -53,7 +53,7 @@ class Reading:
         self._package.__exit__()
 
     def __iter__(self) -> Iterator[CheckedRow]:
-        """Raises `StructureError` (too-slow) only; what else may be wrong with the file was found before."""
+        """The rows, in order; what may be wrong with the file was found before. One iteration at a time."""
         self.accepted = self.rejected = self.total_cents = 0
         self._warned.clear()
         covered = Covered(self._outline.merged)

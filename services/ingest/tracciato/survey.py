@@ -38,7 +38,7 @@ class Survey:
 def heading_row(package: Package, book: Workbook, sheet: Sheet) -> tuple[int, dict[int, str]] | None:
     """(row number, texts by column) of the row that looks most like the headings; `None`: none does."""
     best: tuple[int, int, dict[int, str]] | None = None
-    grid = Grid(package, book, sheet, package.limits.columns + 1)
+    grid = Grid(package, book, sheet, package.limits.columns + 1, package.limits.seconds)
     for row in islice(grid, TITLE_ROWS):
         texts = {column: text for column, cell in sorted(row.cells.items()) if (text := tidy(cell.text))}
         known = sum(key(text) in STANDARD_KEYS for text in texts.values())
@@ -67,7 +67,7 @@ def find_headings(
 
 def survey(package: Package, book: Workbook, sheet: Sheet, headings: Headings) -> Survey:
     """Read the whole sheet once. Raises `StructureError`."""
-    across, grid = Across(headings), Grid(package, book, sheet, headings.last)
+    across, grid = Across(headings), Grid(package, book, sheet, headings.last, package.limits.seconds)
     rows = hidden = hidden_below = last = 0
     limit = package.limits.rows
     for row in grid:
