@@ -14,7 +14,7 @@ MARGIN_SECONDS = 10.0
 class IuvSettings(BaseSettings):
     """How pagoPA is called. Seconds throughout."""
 
-    model_config = SettingsConfigDict(env_prefix="STAFFETTA_IUV_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="STAFFETTA_IUV_", env_ignore_empty=True, frozen=True)
 
     connections: Annotated[int, Field(ge=1, le=32)] = 4
     """Positions opened at a time, over as many connections for each creditor."""

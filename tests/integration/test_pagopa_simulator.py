@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.simulators.pagopa import Fault, PagoPaSimulator
+from deploy.simulators.pagopa import Fault, Journal, PagoPaSimulator
 from deploy.simulators.pagopa.book import JOURNAL
 
 ORGANIZATION = "99999000997"
@@ -211,6 +215,37 @@ def test_a_line_that_a_kill_cut_short_was_never_accepted(tmp_path: Path) -> None
     third.start(tmp_path)
     assert [position["iupd"] for position in third.book.all()] == ["STF-1", "STF-2"]
     third.stop()
+
+
+def test_a_killed_process_had_written_all_that_it_answered(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = (
+        f"from pathlib import Path; from deploy.simulators.pagopa import serve; serve({port}, Path({str(tmp_path)!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=KEY) as client:
+            wait_for(client)
+            answered = [create(client, a_position(number)).json()["iupd"] for number in range(1, 21)]
+    finally:
+        process.kill()
+        process.wait()
+    assert [call["position"]["iupd"] for call in Journal.read(tmp_path)] == answered
+
+
+def wait_for(client: httpx.Client) -> None:
+    """Until the simulator listens."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            client.get("/_faults")
+        except httpx.ConnectError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 @pytest.mark.parametrize(("kind", "accepted"), [("drop-before", 0), ("drop-after", 1)])

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -31,7 +32,8 @@ def _server(book: Book, gateway: Gateway, faults: Faults) -> uvicorn.Server:
 
 
 def _listening(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # with its protocol by name: asyncio turns Nagle off only there, and each answer would wait 40 ms for its second half
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, port))
     listener.listen(128)
@@ -91,9 +93,11 @@ class PagoPaSimulator:
 
 
 def serve(port: int, folder: Path) -> None:
-    """Serve until interrupted (SIGINT, SIGTERM)."""
+    """Serve until SIGINT or SIGTERM. Whatever ends it, what was answered is on disk."""
+    listener = _listening(port)
     book = Book(folder)
     try:
-        _server(book, Gateway(), Faults()).run([_listening(port)])
+        with suppress(KeyboardInterrupt):  # uvicorn ends in order, and then raises what it caught once more
+            _server(book, Gateway(), Faults()).run([listener])
     finally:
         book.close()
