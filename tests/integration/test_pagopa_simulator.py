@@ -237,7 +237,7 @@ def test_a_killed_process_had_written_all_that_it_answered(tmp_path: Path) -> No
 
 def wait_for(client: httpx.Client) -> None:
     """Until the simulator listens."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             client.get("/_faults")
