@@ -147,7 +147,7 @@ def _message_problems(
     shown = [" ".join(nav[at : at + 4] for at in range(0, 18, 4)), amount, f"{entry['number']:07d}"]
     wrong += [f"text lacks {number}" for number, part in enumerate(shown) if part not in text]
     files = {part.get_filename(): part.get_payload(decode=True) for part in message.iter_attachments()}
-    hashes = {kind: value for kind, value in json.loads(entry["documents"]).items()}
+    hashes: dict[str, str] = json.loads(entry["documents"])
     sent = sorted(hashlib.sha256(content).hexdigest() for content in files.values() if isinstance(content, bytes))
     if sent != sorted(hashes.values()):
         wrong.append("documents are not those registered")
@@ -173,7 +173,7 @@ def qr_of(pdf: bytes) -> str:
         picture = document[0].render(scale=200 / 72).to_pil()
     finally:
         document.close()
-    found = zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormat.QRCode)
+    found = zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
     return found[0].text if len(found) == 1 else ""
 
 
