@@ -99,6 +99,12 @@ def asyncapi() -> str:
     return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=120)
 
 
+def sheet_codes() -> str:
+    """`docs/guida/5-messaggi.md`: what may be said about a spreadsheet."""
+    page: str = importlib.import_module("services.ingest.tracciato.problems").codes_page()
+    return page
+
+
 def modules(name: str) -> list[ModuleType]:
     """Every module of the project with this last name."""
     found = []
@@ -157,6 +163,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/queues.md": queues,
     "docs/openapi.json": openapi,
     "docs/asyncapi.yaml": asyncapi,
+    "docs/guida/5-messaggi.md": sheet_codes,
 }
 
 if __name__ == "__main__":

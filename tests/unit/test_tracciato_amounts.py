@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.tracciato.amounts import MAXIMUM, WrongAmount, cents
@@ -23,17 +23,20 @@ def italian(value: int, *, grouped: bool) -> str:
     return f"{f'{euros:,}'.replace(',', '.') if grouped else euros},{rest:02}"
 
 
+@settings(deadline=None)
 @given(AMOUNTS, st.booleans(), st.sampled_from(["{}", "€ {}", "{} €", "€{}", "EUR {}", "{} euro", " {} "]))
 def test_italian_text_is_read_to_the_cent(value: int, grouped: bool, frame: str) -> None:
     assert cents(frame.format(italian(value, grouped=grouped))) == value
 
 
+@settings(deadline=None)
 @given(AMOUNTS)
 def test_a_number_is_read_to_the_cent_whatever_binary_digits_excel_stored(value: int) -> None:
     stored = repr(value / 100)
     assert cents(shown_number(stored), number=True) == value
 
 
+@settings(deadline=None)
 @given(AMOUNTS, st.integers(min_value=-3, max_value=3))
 def test_the_dust_of_a_calculation_is_rounded_away_as_excel_does(value: int, dust: int) -> None:
     exact = Decimal(value) / 100
@@ -41,6 +44,7 @@ def test_the_dust_of_a_calculation_is_rounded_away_as_excel_does(value: int, dus
     assert cents(shown_number(f"{stored:f}"), number=True) == value
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_no_text_at_all_gives_anything_but_an_amount_or_a_code(text: str) -> None:
     with suppress(WrongAmount):

@@ -212,7 +212,7 @@ def test_one_long_string_in_every_cell_does_not_run_away(tmp_path: Path) -> None
         assert len(row.cells["Intestazione"]) == 1_000
 
 
-def test_a_mass_of_empty_elements_take_no_memory(tmp_path: Path) -> None:
+def test_a_mass_of_empty_elements_takes_no_memory(tmp_path: Path) -> None:
     """In a process of its own: peak memory is a process's."""
     empty = "".join(f'<row r="{at}"/>' for at in range(2, 250_000))
     a_package(tmp_path / "a.xlsx", xml_sheet(xml_headings() + empty + xml_row(1_048_576)))

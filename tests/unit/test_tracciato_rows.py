@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from email_validator import EmailNotValidError, validate_email
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stdnum.it import codicefiscale, iva
 
@@ -107,6 +107,7 @@ def test_a_wrong_code_says_what_is_wrong_and_proposes(
     assert row.problems[0].proposal == proposal
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=1_300_000), st.integers(min_value=0, max_value=15))
 def test_no_tax_code_with_one_digit_changed_passes(serial: int, place: int) -> None:
     good = tax_code("Rossi", "Maria", serial)
@@ -160,6 +161,7 @@ def test_a_wrong_address_is_refused_with_what_might_be_meant(
     assert row.problems[0].proposal == proposal
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[A-Za-z0-9._-]{1,20}@[a-z0-9.-]{1,20}", fullmatch=True))
 def test_the_short_way_agrees_with_email_validator(text: str) -> None:
     try:

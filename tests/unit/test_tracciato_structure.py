@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
@@ -28,6 +28,7 @@ from tests.sheets import (
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(STANDARD), st.data())
 def test_headings_match_without_case_blanks_hyphens_underscores_accents(name: str, data: st.DataObject) -> None:
     between = st.sampled_from(["", "", " ", "-", "_", "\u00a0", "\u200b", "\u2013", "\n"])

@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from deploy.examples.make_scuolabus import demo_rows, make_rows, tax_code, write
 from services.ingest.tracciato import Outcome, TechnicalRow, write_esito
 from services.ingest.tracciato.esito import RESULTS
-from services.ingest.tracciato.problems import COUNTS, PROBLEMS, STRUCTURE, WARNINGS
+from services.ingest.tracciato.problems import COUNTS, PROBLEMS, STRUCTURE, WARNINGS, codes_page
 from shared.contracts.base import Channel
 from tests.sheets import (
     GOOD,
@@ -107,6 +107,12 @@ def test_generated_rows_are_good_and_each_has_its_own_debtor(tmp_path: Path) -> 
     found = check(tmp_path / "many.xlsx")
     assert not [row for row in found if row.problems or row.warnings]
     assert len({row.draft.debtor.fiscal_code for row in found if row.draft}) == 500
+
+
+def test_the_operators_page_lists_every_code_with_its_sentence() -> None:
+    page = (Path(__file__).parents[2] / "docs/guida/5-messaggi.md").read_text("utf-8")
+    assert page == codes_page()
+    assert all(f"`{code}`" in page for code in [*STRUCTURE, *PROBLEMS, *WARNINGS])
 
 
 def test_every_code_has_a_sentence_that_ends_and_none_is_used_twice() -> None:

@@ -5,6 +5,7 @@ The sentences say what to do and hold no personal data; a value to put instead t
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 STRUCTURE: Final[dict[str, str]] = {
@@ -89,6 +90,9 @@ COUNTS: Final[dict[str, str]] = {
 """The same causes, for the top of the preview."""
 
 
+PLACE: Final = re.compile(r"\{\w+\}")
+
+
 class StructureError(Exception):
     """The spreadsheet as a whole cannot be read. `code` is stable, `message_it` what the clerk reads.
 
@@ -99,3 +103,20 @@ class StructureError(Exception):
         super().__init__(code)
         self.code = code
         self.message_it = STRUCTURE[code].format_map(values)
+
+
+def codes_page() -> str:
+    """The operators' page of all codes and sentences, in Markdown. `…` stands for what the occasion gives."""
+    parts = [
+        "# 5. I messaggi sul tracciato",
+        "",
+        "Pagina generata da `services/ingest/tracciato/problems.py` con `make generate`.",
+    ]
+    for title, sentences in (
+        ("Il file non si può leggere (un motivo alla volta)", STRUCTURE),
+        ("La riga è da correggere (tutti i motivi insieme)", PROBLEMS),
+        ("La riga va avanti, ma è meglio guardarla", WARNINGS),
+    ):
+        parts += ["", f"## {title}", "", "| codice | messaggio |", "| --- | --- |"]
+        parts += [f"| `{code}` | {PLACE.sub('…', sentence)} |" for code, sentence in sentences.items()]
+    return "\n".join(parts) + "\n"
