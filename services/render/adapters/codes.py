@@ -20,7 +20,10 @@ def qr_svg(payload: str) -> bytes:
     symbol = zint.Symbol()
     symbol.symbology = zint.Symbology.QRCODE
     symbol.option_1, symbol.option_2 = LEVEL_M, VERSION
-    symbol.encode(payload)
+    try:
+        symbol.encode(payload)
+    except RuntimeError as error:
+        raise ValueError("the payload does not fit the QR code") from error
     if (symbol.rows, symbol.width) != (MODULES, MODULES):
         raise ValueError(f"QR code of {symbol.width} modules")
     bits = bytes(symbol.encoded_data)

@@ -34,7 +34,7 @@ class LetterTemplate:
 
 def environment() -> ImmutableSandboxedEnvironment:
     """The sandbox: no loader, and none of Jinja's global functions (they are what the known escapes start from)."""
-    sandbox = ImmutableSandboxedEnvironment(autoescape=True, undefined=StrictUndefined)
+    sandbox = ImmutableSandboxedEnvironment(autoescape=True, undefined=StrictUndefined, optimized=False)
     sandbox.globals.clear()
     return sandbox
 

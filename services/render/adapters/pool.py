@@ -39,7 +39,7 @@ class Worker:
 
     def __init__(self, kit: Kit, wall_seconds: float) -> None:
         self._kit, self._wall_seconds = kit, wall_seconds
-        self._ready = False
+        self._ready = self._closed = False
         self._start()
 
     def make(self, job: Job) -> Answer:
@@ -58,8 +58,17 @@ class Worker:
         except (EOFError, OSError) as error:
             raise self._replaced(over_limit=False) from error
 
+    @property
+    def process(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def close(self) -> None:
         """End the process."""
+        self._closed = True
+        self._end()
+
+    def _end(self) -> None:
         self._line.close()
         self._process.kill()
         self._process.wait()
@@ -83,8 +92,9 @@ class Worker:
         if over_limit:
             self._process.kill()
         code = self._process.wait(10)
-        self.close()
-        self._start()
+        self._end()
+        if not self._closed:
+            self._start()
         log.warning("render.worker_replaced", exit_code=code, over_limit=over_limit)
         return Died(over_limit or code in _OVER_LIMIT)
 
@@ -102,6 +112,11 @@ class WorkerPool:
     def make(self, jobs: Sequence[Job]) -> Sequence[Answer]:
         """See `Press.make`."""
         return list(self._threads.map(self._one, jobs))
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """The ids of the processes that print just now."""
+        return tuple(worker.process for worker in self._workers)
 
     def close(self) -> None:
         """End every process; what is being printed is lost, and printed again when it is asked for again."""

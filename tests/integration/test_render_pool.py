@@ -1,0 +1,122 @@
+"""The processes that print: replaced when they die, gone when their parent is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from services.render.adapters.kit import load_kit
+from services.render.adapters.pool import WorkerPool
+from services.render.ports import Answer, Job, Printed, Unmade
+from services.render.settings import RenderSettings
+from shared.creditors import load_creditors
+from tests.builders import a_rendered_record
+
+ROOT = Path(__file__).resolve().parents[2]
+TODAY = date(2026, 11, 24)
+PARENT = """
+import sys, time
+from pathlib import Path
+from services.render.adapters.kit import load_kit
+from services.render.adapters.pool import WorkerPool
+from services.render.settings import RenderSettings
+from shared.creditors import load_creditors
+pool = WorkerPool(load_kit(load_creditors(Path(sys.argv[1])), RenderSettings()), 2, 60.0)
+print(*pool.processes, flush=True)
+time.sleep(600)
+"""
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def runs(process: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def pool() -> Iterator[WorkerPool]:
+    pool = WorkerPool(load_kit(load_creditors(ROOT / "deploy/examples/creditors.toml"), RenderSettings()), 1, 60.0)
+    yield pool
+    pool.close()
+
+
+def test_a_worker_that_was_killed_is_replaced_and_its_record_printed(pool: WorkerPool) -> None:
+    job = Job(a_rendered_record(), TODAY)
+    assert isinstance(pool.make([job])[0], Printed)
+    (killed,) = pool.processes
+    os.kill(killed, signal.SIGKILL)
+    assert until(lambda: not runs(killed))
+    assert isinstance(pool.make([job])[0], Printed)
+    assert pool.processes != (killed,)
+
+
+def test_a_record_that_kills_every_worker_is_refused_and_no_other(pool: WorkerPool) -> None:
+    jobs = [Job(a_rendered_record(row, letter="scuolabus"), TODAY) for row in (2, 3)]
+    finished = threading.Event()
+
+    def kill_on_sight() -> None:
+        seen: set[int] = set()
+        while len(seen) < 2 and not finished.is_set():
+            (process,) = pool.processes
+            if process not in seen and runs(process):
+                seen.add(process)
+                os.kill(process, signal.SIGKILL)
+            time.sleep(0.002)
+
+    killer = threading.Thread(target=kill_on_sight)
+    killer.start()
+    answers: list[Answer] = list(pool.make(jobs[:1]))
+    finished.set()
+    killer.join()
+    assert isinstance(answers[0], Unmade)
+    assert answers[0].code == "letter-template-unsafe"
+    (second,) = pool.make(jobs[1:])
+    assert isinstance(second, Unmade)
+    assert second.code == "letter-variable-missing"  # printed as far as its own data go: the row has no Alunno
+
+
+def test_workers_end_when_their_parent_is_killed() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(ROOT / "deploy/examples/creditors.toml")],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+    )
+    assert parent.stdout is not None
+    workers = [int(word) for word in parent.stdout.readline().split()]
+    assert len(workers) == 2
+    assert all(map(runs, workers))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert until(lambda: not any(map(runs, workers)))
+
+
+def test_the_workers_get_none_of_our_secrets(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPD_KEY", "segreto")
+    fresh = WorkerPool(load_kit(load_creditors(ROOT / "deploy/examples/creditors.toml"), RenderSettings()), 1, 60.0)
+    try:
+        (process,) = fresh.processes
+        assert until(lambda: b"services.render" in Path(f"/proc/{process}/cmdline").read_bytes())
+        assert b"segreto" not in Path(f"/proc/{process}/environ").read_bytes()
+    finally:
+        fresh.close()

@@ -1,0 +1,114 @@
+"""What printing needs is checked at start: letters, wording, creditors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.render.adapters.kit import PrintingConfigurationWrong, check_letters, load_kit
+from services.render.adapters.texts import USED, TextsWrong, load_texts
+from services.render.settings import RenderSettings
+from shared.creditors import Contacts, Creditors, Letter, load_creditors
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = load_creditors(ROOT / "deploy/examples/creditors.toml")
+
+
+def with_letter(folder: Path, source: str, columns: list[str] | None = None) -> Creditors:
+    """The example with a letter *prova* of this source."""
+    template = folder / "prova.html"
+    template.write_text(source, "utf-8")
+    creditor = EXAMPLE.creditors["c_x999"]
+    letters = {"prova": Letter(title="Prova", template=template, columns=columns or [])}
+    types = {"scuolabus": creditor.payment_types["scuolabus"].model_copy(update={"letters": letters})}
+    return EXAMPLE.model_copy(update={"creditors": {"c_x999": creditor.model_copy(update={"payment_types": types})}})
+
+
+def test_the_example_can_be_printed() -> None:
+    check_letters(EXAMPLE)
+    assert set(load_kit(EXAMPLE, RenderSettings()).letters) == {("c_x999", "scuolabus", "scuolabus")}
+
+
+@pytest.mark.parametrize(
+    ("source", "columns", "told"),
+    [
+        ("{{ intestazion }}", [], "letter-variable-unknown: Il modello di lettera «prova» usa «intestazion»"),
+        ("{{ alunno }}", ["Alunna"], "usa «alunno»"),
+        ("{{ range(3) }}", [], "usa «range»"),
+        ("{% for x in causale %}", [], "letter-template-broken: Il modello di lettera «prova» ha un errore: riga 1"),
+        ("{% include 'altro.html' %}", [], "letter-template-unsafe"),
+        ("{% include causale %}", [], "letter-template-unsafe"),
+        ("{% import '/etc/passwd' as x %}", [], "letter-template-unsafe"),
+        ("{{ importo }}", ["Importo"], "la colonna «Importo» ha il nome di un dato dell’avviso"),
+    ],
+)
+def test_a_letter_that_can_never_be_printed_is_told_at_start(
+    tmp_path: Path, source: str, columns: list[str], told: str
+) -> None:
+    with pytest.raises(PrintingConfigurationWrong) as wrong:
+        check_letters(with_letter(tmp_path, source, columns))
+    assert str(wrong.value).startswith("creditors.c_x999.payment_types.scuolabus.letters.prova: ")
+    assert told in str(wrong.value)
+
+
+def test_a_letter_may_name_its_columns_and_loop_over_what_it_sets(tmp_path: Path) -> None:
+    source = "{% set righe = [via, localita] %}{% for riga in righe %}{{ riga }}{% endfor %}{{ gia_pagato }}"
+    check_letters(with_letter(tmp_path, source, ["Già pagato"]))
+
+
+def test_a_missing_template_or_logo_is_told_by_its_key(tmp_path: Path) -> None:
+    missing = with_letter(tmp_path, "x")
+    (tmp_path / "prova.html").unlink()
+    with pytest.raises(PrintingConfigurationWrong, match=r"letters\.prova\.template: FileNotFoundError prova\.html"):
+        load_kit(missing, RenderSettings())
+    creditor = EXAMPLE.creditors["c_x999"].model_copy(update={"logo": tmp_path / "logo.tiff"})
+    with pytest.raises(PrintingConfigurationWrong, match=r"creditors\.c_x999\.logo"):
+        load_kit(EXAMPLE.model_copy(update={"creditors": {"c_x999": creditor}}), RenderSettings())
+
+
+def test_a_creditor_whose_contacts_do_not_fit_is_told(tmp_path: Path) -> None:
+    creditor = EXAMPLE.creditors["c_x999"].model_copy(
+        update={"contacts": Contacts(email=f"{'w' * 200}@comune.example")}
+    )
+    with pytest.raises(PrintingConfigurationWrong, match="does-not-fit"):
+        load_kit(EXAMPLE.model_copy(update={"creditors": {"c_x999": creditor}}), RenderSettings())
+
+
+def test_a_municipality_drops_in_its_own_wording(tmp_path: Path) -> None:
+    texts = load_texts(None)
+    texts["avviso"]["dovePagare"]["titolo"] = "Dove si paga?"
+    (tmp_path / "it.json").write_text(json.dumps(texts), "utf-8")
+    assert load_texts(tmp_path)["avviso"]["dovePagare"]["titolo"] == "Dove si paga?"
+
+
+@pytest.mark.parametrize("key", USED)
+def test_wording_that_lacks_what_the_notice_says_is_refused_by_its_key(tmp_path: Path, key: str) -> None:
+    texts = load_texts(None)
+    _put(texts, key, "")
+    (tmp_path / "it.json").write_text(json.dumps(texts), "utf-8")
+    with pytest.raises(TextsWrong, match=key.replace(".", r"\.")):
+        load_texts(tmp_path)
+
+
+@pytest.mark.parametrize("placeholder", ["{{EnteNome}}", "[Ente.Nome]"])
+def test_a_placeholder_that_nobody_fills_is_refused(tmp_path: Path, placeholder: str) -> None:
+    texts = load_texts(None)
+    _put(texts, "avviso.dovePagare.cta", f"vai su {placeholder}")
+    (tmp_path / "it.json").write_text(json.dumps(texts), "utf-8")
+    with pytest.raises(TextsWrong, match="placeholder"):
+        load_texts(tmp_path)
+
+
+def test_a_folder_without_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TextsWrong, match=r"it\.json"):
+        load_texts(tmp_path)
+
+
+def _put(texts: dict[str, Any], key: str, value: str) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        texts = texts[part]
+    texts[last] = value
