@@ -20,16 +20,15 @@ from typing import Any
 import structlog
 from kombu import Connection, Consumer
 from kombu import Message as Delivered
-from pydantic import ValidationError
 
 from shared.bus.connection import Broker
 from shared.bus.topology import Topology
 from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
-from shared.contracts.registry import UnknownMessage
 
 log = structlog.get_logger()
 DRAIN_SECONDS = 0.02
+RECONNECT_SECONDS = 1.0
 OUTAGE_SECONDS = (0.2, 1.0, 5.0, 15.0)
 
 
@@ -67,8 +66,8 @@ class Subscription:
         self._inbox: queue.Queue[Delivered] = queue.Queue()
         self._outbox: queue.Queue[tuple[Delivered, bool]] = queue.Queue()
         self._stopping = threading.Event()
-        self.busy = threading.Event()
         self.trouble = ""
+        """The type of the error for which a handful is held."""
         self._threads = [
             threading.Thread(target=self._drain, name=f"{queue_name}-connection", daemon=True),
             threading.Thread(target=self._work, name=f"{queue_name}-worker", daemon=True),
@@ -88,7 +87,7 @@ class Subscription:
     @property
     def idle(self) -> bool:
         """Nothing in hand, nothing waiting to be acked."""
-        return not self.busy.is_set() and self._inbox.empty() and self._outbox.empty()
+        return self._inbox.unfinished_tasks == 0 and self._outbox.unfinished_tasks == 0
 
     # -- the connection's thread
 
@@ -97,13 +96,16 @@ class Subscription:
             try:
                 with self._broker.connect() as connection:
                     self._drain_connection(connection)
-            except OSError:
-                log.warning("bus.connection-lost", queue=self.name)
-                self._stopping.wait(1.0)
+            except Exception:
+                # Whatever a transport raises, a queue without a consumer would be a silent end.
+                log.exception("bus.connection-lost", queue=self.name)
+                self._stopping.wait(RECONNECT_SECONDS)
 
     def _drain_connection(self, connection: Connection) -> None:
+        self._forget()
+        channel = connection.channel()
         consumer = Consumer(
-            connection.channel(),
+            channel,
             queues=[self._topology.queue(self.name)],
             on_message=self._inbox.put,
             prefetch_count=self._size,
@@ -111,19 +113,32 @@ class Subscription:
         )
         with consumer:
             while not (self._stopping.is_set() and not self._threads[1].is_alive()):
-                self._settle()
+                self._settle(channel)
                 with suppress(socket.timeout):
                     connection.drain_events(timeout=DRAIN_SECONDS)
-            self._settle()
+            self._settle(channel)
 
-    def _settle(self) -> None:
+    def _forget(self) -> None:
+        """What a lost connection delivered and nobody took yet: the broker delivers it again."""
+        with suppress(queue.Empty):
+            while True:
+                self._inbox.get_nowait()
+                self._inbox.task_done()
+
+    def _settle(self, channel: Any) -> None:
+        """Let go of what was handled. A lost connection's deliveries cannot be acked any more: they come again."""
         with suppress(queue.Empty):
             while True:
                 delivered, readable = self._outbox.get_nowait()
-                if readable:
-                    delivered.ack()
-                else:
-                    self._set_aside(delivered)
+                try:
+                    if delivered.channel is not channel:
+                        continue
+                    if readable:
+                        delivered.ack()
+                    else:
+                        self._set_aside(delivered)
+                finally:
+                    self._outbox.task_done()
 
     def _set_aside(self, delivered: Delivered) -> None:
         """To the unreadable queue ourselves: in-memory transports ignore dead-lettering without a word."""
@@ -142,13 +157,11 @@ class Subscription:
     def _work(self) -> None:
         while not self._stopping.is_set():
             taken = self._take()
-            if not taken:
-                continue
-            self.busy.set()
             try:
                 self._handle_handful(taken)
             finally:
-                self.busy.clear()
+                for _ in taken:
+                    self._inbox.task_done()
 
     def _take(self) -> list[Delivered]:
         try:
@@ -170,8 +183,8 @@ class Subscription:
             try:
                 deliveries.append(_read(delivered))
                 readable.append(delivered)
-            except (UnknownMessage, ValidationError, UnicodeDecodeError):
-                log.warning("bus.unreadable-message", queue=self.name)
+            except Exception as error:  # whatever is wrong with it, it is about this message alone
+                log.warning("bus.unreadable-message", queue=self.name, error=type(error).__name__)
                 self._outbox.put((delivered, False))
         if deliveries and not self._until_it_works(deliveries):
             return

@@ -29,6 +29,8 @@ class _Lane:
     probes: int = 0
     next_probe: datetime | None = None
     probing_since: datetime | None = None
+    told: str = ""
+    """What was last said of it: `open` or `closed`; after a start nothing, for nobody knows what was said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,8 @@ class Lanes:
         """The lane answered, whatever it said about the record."""
         with self._lock:
             state = self._lanes.setdefault(lane, _Lane())
-            was_closed = state.closed_since is not None
-            self._lanes[lane] = _Lane()
-            return LaneEvent(lane, "", self.now()) if was_closed else None
+            self._lanes[lane] = _Lane(told="open")
+            return None if state.told == "open" else LaneEvent(lane, "", self.now())
 
     def failed(self, lane: str, code: str, *, shut: bool = False) -> LaneEvent | None:
         """The lane did not answer."""
@@ -99,12 +100,33 @@ class Lanes:
                 if state.next_probe is not None and now >= state.next_probe:
                     state.probes += 1
                     state.next_probe = now + self.waits[min(state.probes, len(self.waits) - 1)]
-                return None
-            if not shut and state.failures < FAILURES_TO_CLOSE:
-                return None
-            state.closed_since, state.code, state.probes = now, code, 0
-            state.next_probe = now + self.waits[0]
-            return LaneEvent(lane, code, now)
+            elif shut or state.failures >= FAILURES_TO_CLOSE:
+                state.closed_since, state.code, state.probes = now, code, 0
+                state.next_probe = now + self.waits[0]
+            return self._closing(lane, state)
+
+    def _closing(self, lane: str, state: _Lane) -> LaneEvent | None:
+        if state.closed_since is None or state.told == "closed":
+            return None
+        state.told = "closed"
+        return LaneEvent(lane, state.code, state.closed_since)
+
+    def untold(self) -> None:
+        """What was said did not get out: the next outcome says it again."""
+        with self._lock:
+            for state in self._lanes.values():
+                state.told = ""
+
+    def standing(self) -> list[LaneEvent]:
+        """How every lane that is known stands."""
+        with self._lock:
+            return [
+                LaneEvent(name, state.code, state.closed_since)
+                if state.closed_since
+                else LaneEvent(name, "", self.now())
+                for name, state in self._lanes.items()
+                if state.told or state.closed_since
+            ]
 
     def closed(self) -> dict[str, tuple[str, datetime]]:
         """Lane → (code, since) of the closed ones."""

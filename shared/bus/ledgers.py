@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from sqlalchemy import tuple_
+from sqlalchemy import func, tuple_
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from shared.contracts.record import SECTIONS, Orders, Record, Section, SectionState
@@ -16,8 +17,13 @@ from shared.db.ledger import LedgerRow, LedgerState, fingerprint
 from shared.stage import Done, Outcome, Refused, Request, Stage, Uncertain, Work
 
 R = TypeVar("R", bound=LedgerRow)
-Verdict = Literal["as-it-stands", "seen", "leased", "content-differs"]
-"""`seen`: somebody may have acted on the row before this handful, so it is looked at first."""
+Key = tuple[UUID, int]
+"""(record id, order)."""
+Verdict = Literal["as-it-stands", "seen", "leased", "content-differs", "superseded"]
+"""`seen`: somebody may have acted on the row before this handful, so it is looked at first. `superseded`: the record was
+asked for anew since, so this order is not begun any more."""
+SETTLED = (LedgerState.DONE, LedgerState.REFUSED, LedgerState.UNCERTAIN, LedgerState.WITHDRAWN)
+RANK = {LedgerState.UNCERTAIN: 1, LedgerState.REFUSED: 2, LedgerState.DONE: 3, LedgerState.WITHDRAWN: 4}
 PAGE = 200
 
 
@@ -33,21 +39,24 @@ class Ledger(Generic[R]):
         self._alive = alive
         self._now = now
 
-    def reserve(self, hand: Mapping[tuple[UUID, int], Request]) -> list[tuple[Request, R, Verdict]]:
+    def reserve(self, hand: Mapping[Key, Request]) -> list[tuple[Request, R, Verdict]]:
         """Rows for what is new (the stage fills them), and what stands for the rest; sorted by record id (lock order)."""
         with self._database.write() as session:
             rows = self._rows(session, list(hand))
+            latest = self._latest(session, hand)
             answers: list[tuple[Request, R, Verdict]] = []
             fresh: list[Work[R]] = []
             for key, request in hand.items():
                 row = rows.get(key)
-                if row is None:
-                    row = self._new(request)
+                superseded = request.order < latest[request.record.id]
+                if row is not None:
+                    answers.append((request, row, self._verdict(request, row, superseded=superseded)))
+                    continue
+                row = self._new(request)
+                if not superseded:
                     session.add(row)
                     fresh.append(Work(request, row))
-                    answers.append((request, row, "as-it-stands"))
-                else:
-                    answers.append((request, row, self._verdict(request, row)))
+                answers.append((request, row, "superseded" if superseded else "as-it-stands"))
             if fresh:
                 self._stage.reserve(session, fresh)
                 for work in fresh:
@@ -68,15 +77,15 @@ class Ledger(Generic[R]):
         return True
 
     def record(self, outcomes: Sequence[tuple[Work[R], Outcome]]) -> list[Work[R]]:
-        """What came of each. Knowledge only grows: done is never undone, a late success turns uncertain into done."""
+        """What came of each. Knowledge only grows, by the sections' ranks: a late success turns uncertain into done, and
+        nothing turns done or refused into uncertain."""
         with self._database.write() as session:
             rows = self._rows(session, [work.request.key for work, _ in outcomes])
             recorded = []
             for work, outcome in outcomes:
                 row = rows[work.request.key]
-                if row.state not in (LedgerState.DONE, LedgerState.WITHDRAWN):
-                    self._record(row, outcome)
-                    session.add(row)
+                self._record(row, outcome)
+                session.add(row)
                 recorded.append(Work(work.request, row))
         return recorded
 
@@ -101,7 +110,7 @@ class Ledger(Generic[R]):
     def pages(self, batch_ids: list[UUID] | None) -> Iterator[list[R]]:
         """All rows (of some batches), in pages by key."""
         table = self._stage.row_type
-        last: tuple[UUID, int] | None = None
+        last: Key | None = None
         while True:
             with self._database.read() as session:
                 query = select(table).order_by(col(table.record_id), col(table.order)).limit(PAGE)
@@ -130,7 +139,7 @@ class Ledger(Generic[R]):
 
     # -- inside
 
-    def _rows(self, session: Session, keys: list[tuple[UUID, int]]) -> dict[tuple[UUID, int], R]:
+    def _rows(self, session: Session, keys: list[Key]) -> dict[Key, R]:
         table = self._stage.row_type
         query = (
             select(table)
@@ -139,6 +148,17 @@ class Ledger(Generic[R]):
             .with_for_update()
         )
         return {(row.record_id, row.order): row for row in session.exec(query)}
+
+    def _latest(self, session: Session, hand: Mapping[Key, Request]) -> dict[UUID, int]:
+        """The highest order of each record, in this hand or in the ledger."""
+        latest: dict[UUID, int] = {}
+        for record, order in hand:
+            latest[record] = max(order, latest.get(record, 0))
+        table = self._stage.row_type
+        highest = sql_select(col(table.record_id), func.max(col(table.order))).where(col(table.record_id).in_(latest))
+        for record, order in session.connection().execute(highest.group_by(col(table.record_id))):
+            latest[record] = max(order, latest[record])
+        return latest
 
     def _new(self, request: Request) -> R:
         return self._stage.row_type(
@@ -153,7 +173,7 @@ class Ledger(Generic[R]):
             updated_at=self._now(),
         )
 
-    def _verdict(self, request: Request, row: R) -> Verdict:
+    def _verdict(self, request: Request, row: R, *, superseded: bool) -> Verdict:
         if row.fingerprint != fingerprint(self._stage.acted_on(request)):
             return "content-differs"
         if request.issue >= row.issue:
@@ -161,8 +181,9 @@ class Ledger(Generic[R]):
         if row.state == LedgerState.ACTING and row.lease_until is not None:
             running = row.lease_owner != self._owner and self._alive(row.lease_owner)
             return "leased" if running and self._now() < row.lease_until else "seen"
-        seen = row.state in (LedgerState.RESERVED, LedgerState.UNCERTAIN)
-        return "seen" if seen else "as-it-stands"
+        if row.state == LedgerState.RESERVED:
+            return "superseded" if superseded else "seen"
+        return "seen" if row.state == LedgerState.UNCERTAIN else "as-it-stands"
 
     def _record(self, row: R, outcome: Outcome) -> None:
         match outcome:
@@ -172,11 +193,13 @@ class Ledger(Generic[R]):
                 self._settle(row, LedgerState.REFUSED, self._blank(row, SectionState.REFUSED, code, detail))
             case Uncertain(section):
                 self._settle(row, LedgerState.UNCERTAIN, section)
-            case _ if row.state == LedgerState.ACTING:
+            case _ if row.state == LedgerState.ACTING and row.lease_owner == self._owner:  # another's act goes on
                 row.state, row.lease_owner, row.lease_until = LedgerState.RESERVED.value, "", None
         row.updated_at = self._now()
 
     def _settle(self, row: R, state: LedgerState, section: Section) -> None:
+        if RANK.get(LedgerState(row.state), 0) >= RANK[state]:
+            return
         row.state, row.section = state.value, section.model_dump(mode="json", exclude_none=True)
         row.lease_owner, row.lease_until = "", None
 

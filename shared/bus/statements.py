@@ -1,0 +1,117 @@
+"""The facts of a stage and the envelopes they travel in: from the ledger row and the request alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from shared.bus.lanes import LaneEvent
+from shared.contracts.base import StageName
+from shared.contracts.commands import Message, RecordCommand, Settle
+from shared.contracts.envelope import Envelope
+from shared.contracts.facts import (
+    CommandRefused,
+    Fact,
+    LaneClosed,
+    LaneOpened,
+    RecordFact,
+    Restated,
+    StageDeferred,
+    StageFailed,
+)
+from shared.contracts.record import SECTIONS, SectionState, section_of, with_section
+from shared.ids import derived
+from shared.stage import Deferred, Request, Work
+
+log = structlog.get_logger()
+UNEXPECTED = "La richiesta non si è potuta eseguire per un errore del sistema: avvisare chi lo gestisce."
+
+
+class Statements:
+    """What one stage says."""
+
+    def __init__(self, stage: StageName, states: Mapping[SectionState, type[RecordFact]]) -> None:
+        self.stage = stage
+        self._states = states
+
+    def section(self, work: Work[Any]) -> RecordFact:
+        """What the row came to, on the record and with the orders and the issue of the request in hand."""
+        section = SECTIONS[self.stage][1].model_validate(work.row.section)
+        record = with_section(work.request.record, self.stage, section)
+        return self._states[section.state](record=record, orders=work.request.orders, issue=work.request.issue)
+
+    def failure(self, request: Request, code: str, *, permanent: bool) -> StageFailed:
+        """Nothing happened."""
+        log.info(
+            "stage.failed", stage=self.stage.value, record_id=str(request.record.id), code=code, permanent=permanent
+        )
+        return StageFailed(
+            batch_id=request.record.batch_id, record_id=request.record.id, stage=self.stage, order=request.order,
+            issue=request.issue, code=code, permanent=permanent,
+        )  # fmt: skip
+
+    def deferral(self, request: Request, deferred: Deferred) -> StageDeferred:
+        """Not now."""
+        return StageDeferred(
+            batch_id=request.record.batch_id, record_id=request.record.id, stage=self.stage, order=request.order,
+            issue=request.issue, code=deferred.why, until=deferred.until,
+        )  # fmt: skip
+
+    def lane(self, event: LaneEvent) -> Fact:
+        """A lane closed or opened."""
+        if event.code:
+            log.warning("lane.closed", stage=self.stage.value, lane=event.lane, code=event.code)
+            return LaneClosed(stage=self.stage, lane=event.lane, code=event.code, since=event.since)
+        log.info("lane.open", stage=self.stage.value, lane=event.lane)
+        return LaneOpened(stage=self.stage, lane=event.lane)
+
+    def broken(self, message: Message, code: str) -> list[Fact]:
+        """The answer to a message whose handler failed in a way that nobody expected."""
+        if isinstance(message, Settle):
+            return [
+                CommandRefused(command_id=message.command_id, batch_id=message.batch_id, code=code, message=UNEXPECTED)
+            ]
+        if isinstance(message, RecordCommand):
+            return [self.failure(Request.of(message, self.stage), code, permanent=True)]
+        return []
+
+    def restated(self, request_id: UUID) -> Envelope:
+        """All that a `Restate` asked for was said."""
+        done = Restated(service=self.stage.value, request_id=request_id)
+        return Envelope.of(done, source=self.stage.value, id=derived("restated", self.stage.value, request_id))
+
+    def envelope(
+        self, fact: Fact, batch_id: UUID, cause: Envelope | None = None, *, restated: bool = False
+    ) -> Envelope:
+        """A fact on its way. `cause`: the message that led to it."""
+        return Envelope.of(
+            fact, source=self.stage.value, id=fact_id(fact), correlation=batch_id, restated=restated,
+            causation=cause.id if cause else "", traceparent=cause.traceparent if cause else "",
+        )  # fmt: skip
+
+    def answers(self, facts: Sequence[Fact], cause: Envelope) -> list[Envelope]:
+        """A handler's facts, named after the message that it took."""
+        return [
+            Envelope.of(
+                fact, source=self.stage.value, id=derived(cause.id, number), correlation=cause.correlation,
+                causation=cause.id, traceparent=cause.traceparent,
+            )
+            for number, fact in enumerate(facts)
+        ]  # fmt: skip
+
+
+def fact_id(fact: Fact) -> UUID | None:
+    """The id of a fact: derived, so that a repeat has the same; `None` for what has no repeat."""
+    kind = type(fact).__name__
+    if isinstance(fact, RecordFact):
+        section = section_of(fact.record, StageName(fact.owner))
+        version = (section.order, section.state.value, section.code) if section else (0, "", "")
+        return derived(kind, fact.record.id, *version)
+    if isinstance(fact, StageFailed):
+        return derived(kind, fact.stage, fact.record_id, fact.order, fact.issue)
+    if isinstance(fact, StageDeferred):
+        return derived(kind, fact.stage, fact.record_id, fact.order, fact.issue, fact.until)
+    return None
