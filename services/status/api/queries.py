@@ -27,10 +27,12 @@ from services.status.api.wording import BATCH_TITLES, CHANNEL_TITLES, COMMANDS, 
 from services.status.model import TITLES, BatchStanding, State, batch_state_of
 from services.status.tables import BatchRow, KeptCommand, LaneRow, ProblemRow, RecordRow
 from shared.contracts.base import Phase, StageName
+from shared.contracts.facts import Problem
 
 BATCHES_PER_PAGE = 25
 COMMANDS_SHOWN = 10
 ROWS_NAMED = 10
+PROBLEMS_SHOWN = 50
 NOTHING: dict[str, Any] = {
     "rows": 0, "accepted": 0, "rejected": 0, "total_cents": 0, "hidden_rows": 0, "hidden_sheets": 0, "blank_rows": 0,
     "ignored_columns": [], "warnings": [],
@@ -116,6 +118,24 @@ def problem_counts(session: Session, batch_id: UUID) -> list[ProblemCount]:
         )
         for code, column, warning, count, message in session.connection().execute(counted)
     ]  # fmt: skip
+
+
+def problem_rows(session: Session, batch_id: UUID) -> list[Problem]:
+    """The problems that stop rows, row by row: the first `PROBLEMS_SHOWN`."""
+    stopping = select(ProblemRow).where(ProblemRow.batch_id == batch_id, col(ProblemRow.warning).is_(False))
+    rows = session.exec(stopping.order_by(col(ProblemRow.row), col(ProblemRow.position)).limit(PROBLEMS_SHOWN))
+    return [Problem(**row.model_dump(include=set(Problem.model_fields))) for row in rows]
+
+
+def total_counts(session: Session) -> list[StateCount]:
+    """Records by state, of all batches."""
+    counted = select(RecordRow.state, func.count(), func.sum(RecordRow.amount_cents)).group_by(col(RecordRow.state))
+    found = {state: (count, cents or 0) for state, count, cents in session.exec(counted)}
+    return [
+        StateCount(state=state, title=TITLES[state], count=found[state][0], cents=found[state][1])
+        for state in State
+        if state in found
+    ]
 
 
 def causes(session: Session, batch_id: UUID) -> list[CauseCount]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from services.status.model import BatchState
+from services.status.model import BatchState, State
 from shared.contracts.base import Channel, Phase, StageName
 
 ROME = ZoneInfo("Europe/Rome")
@@ -41,6 +41,24 @@ BATCH_TITLES: Mapping[BatchState, str] = {
     BatchState.SETTLED: "Concluso",
     BatchState.PAUSED: "In pausa",
     BatchState.CANCELLED: "Interrotto",
+}
+
+STATE_HELP: Mapping[State, str] = {
+    State.TO_CORRECT: "Un dato non va bene. Correggerlo nel foglio, o con «Correggi e rimanda» se l'avviso era già in lavorazione.",
+    State.READY: "La riga è corretta e aspetta il suo turno.",
+    State.GENERATED: "L'avviso è aperto su pagoPA e i documenti sono pronti. Non è ancora partito nulla.",
+    State.REGISTERED: "L'avviso ha il numero di protocollo in uscita e aspetta l'invio.",
+    State.SENT: "Il server di posta ha preso in carico il messaggio.",
+    State.ACCEPTED: "Il gestore PEC ha accettato il messaggio.",
+    State.DELIVERED: "Il messaggio è nella casella del destinatario.",
+    State.LATE: "La ricevuta di consegna tarda: di solito arriva da sola.",
+    State.NOT_DELIVERED: "Il messaggio non è arrivato. Correggere l'indirizzo e rimandare, o consegnare a mano.",
+    State.TO_VERIFY: "Non si sa se il messaggio è partito. Guardare nella posta inviata e dire com'è andata.",
+    State.BY_HAND: "Non c'è un indirizzo: stampare l'avviso e consegnarlo.",
+    State.STUCK: "Il programma si è fermato su questo avviso. La causa dice che cosa fare; poi «Riprova».",
+    State.CANCELLED: "L'avviso è stato ritirato, o non è mai stato generato perché l'invio è stato interrotto.",
+    State.PAID: "Il pagamento risulta fatto.",
+    State.EXPIRED: "La scadenza è passata senza un pagamento.",
 }
 
 CODES: Mapping[str, str] = {
