@@ -67,13 +67,17 @@ class House:
         self.service.take([Envelope.of(message, source=source) for message in messages])
 
     def ingest(
-        self, request: RequestBatch, records: Sequence[Record], rejected: Sequence[facts.RejectedRow] = ()
+        self,
+        request: RequestBatch,
+        records: Sequence[Record],
+        rejected: Sequence[facts.RejectedRow] = (),
+        revision: int = 1,
     ) -> None:
         """What ingest says when it has read the sheet."""
         total = sum(record.payment.amount_cents for record in records)
         self.tell(
             facts.CommandTaken(command_id=request.command_id, batch_id=request.batch_id),
-            ingested(request, len(records), len(rejected), total),
+            ingested(request, len(records), len(rejected), total).model_copy(update={"revision": revision}),
             facts.RecordsAccepted(
                 batch_id=request.batch_id, records=[facts.AcceptedRecord(record=item) for item in records]
             ),
