@@ -11,41 +11,42 @@ import asyncio
 import re
 import ssl
 import threading
+from asyncio.trsock import TransportSocket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import aiosmtplib
 import structlog
 
+from services.dispatch.adapters.replies import (
+    CLOSING,
+    LOGIN_REFUSED,
+    UNAVAILABLE,
+    UNREACHABLE,
+    Gone,
+    message_refused,
+    note,
+    recipient_refused,
+    sender_refused,
+)
 from services.dispatch.ports import Accepted, Envelope, NoAnswer, Verdict
 from services.dispatch.settings import DispatchSettings
 from shared.creditors import Mailbox, is_loopback
-from shared.stage import Deferred, Permanent, Refused, Transient
+from shared.stage import Deferred
 
 log = structlog.get_logger()
 
-UNREACHABLE = Transient("mailbox-unreachable", lane=True)
-UNAVAILABLE = Transient("mailbox-unavailable", lane=True)
-LOGIN_REFUSED = Transient("mailbox-login-refused", lane=True, shut=True)
 NO_ANSWER = NoAnswer("no-answer-after-data")
+LEAVE_SECONDS = 2
 BUSY_AGAIN_AFTER = timedelta(seconds=10)
-CLOSING = 421
-AUTHENTICATION = range(530, 540)
-"""Replies about the login, wherever they come: 530 required, 534 too weak, 535 wrong, 538 needs TLS."""
-
-
-class _Gone(Exception):
-    """The connection is of no use any more, and nothing of the message was transmitted over it."""
-
-    def __init__(self, verdict: Transient) -> None:
-        super().__init__(verdict.code)
-        self.verdict = verdict
 
 
 @dataclass(slots=True)
 class _Progress:
     mark: Callable[[], bool]
+    marked: bool = False
     transmitting: bool = False
 
 
@@ -64,6 +65,7 @@ class SmtpMailer:
             if settings.ca_file is not None:
                 self._tls.load_verify_locations(settings.ca_file)
         self._idle: list[aiosmtplib.SMTP] = []
+        self._sockets: list[TransportSocket] = []
         self._slots = asyncio.Semaphore(mailbox.connections)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="smtp", daemon=True)
@@ -80,6 +82,7 @@ class SmtpMailer:
         asyncio.run_coroutine_threadsafe(self._quit(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
     async def _quit(self) -> None:
@@ -88,10 +91,14 @@ class SmtpMailer:
         while self._idle:
             client = self._idle.pop()
             try:
-                await client.quit(timeout=2)
+                await client.quit(timeout=LEAVE_SECONDS)
             except (aiosmtplib.SMTPException, OSError):
                 client.close()
-        await asyncio.sleep(0)  # transports finish closing in the loop's next round
+        # TLS takes leave in several steps: the loop must not stop between them, with sockets still open.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                while any(each.fileno() >= 0 for each in self._sockets):
+                    await asyncio.sleep(0.005)
 
     async def _send(self, envelope: Envelope, progress: _Progress) -> Verdict:
         try:
@@ -102,7 +109,7 @@ class SmtpMailer:
         try:
             async with asyncio.timeout(self._settings.hard_seconds):
                 return await self._deliver(envelope, progress)
-        except _Gone as gone:
+        except Gone as gone:
             return gone.verdict
         except TimeoutError:
             return NO_ANSWER if progress.transmitting else UNREACHABLE
@@ -116,7 +123,7 @@ class SmtpMailer:
                 continue
             try:
                 return await self._use(kept, envelope, progress)
-            except _Gone:
+            except Gone:
                 # The server left since the last message. Nothing of this one was transmitted: not a failure of it.
                 continue
         return await self._use(await self._connect(), envelope, progress)
@@ -135,10 +142,12 @@ class SmtpMailer:
         )
         try:
             await client.connect()
+            self._sockets = [each for each in self._sockets if each.fileno() >= 0]
+            self._sockets.append(client.get_transport_info("socket"))
             await self._login(client)
         except (aiosmtplib.SMTPException, OSError) as failure:
             client.close()
-            raise _Gone(UNREACHABLE) from failure
+            raise Gone(UNREACHABLE) from failure
         except BaseException:
             client.close()
             raise
@@ -152,14 +161,14 @@ class SmtpMailer:
         way = next((ways[name] for name in ways if name in client.supported_auth_methods), None)
         if way is None:
             client.close()
-            raise _Gone(LOGIN_REFUSED)
+            raise Gone(LOGIN_REFUSED)
         try:
-            await way(self._mailbox.user, self._password)
+            await way(self._mailbox.user.encode(), self._password.encode())
         except aiosmtplib.SMTPAuthenticationError as refused:
-            _note("login", refused.code, refused.message)
+            note("login", refused.code, refused.message)
             if refused.code >= 500:
                 client.close()
-                raise _Gone(LOGIN_REFUSED) from refused
+                raise Gone(LOGIN_REFUSED) from refused
             raise
 
     async def _use(self, client: aiosmtplib.SMTP, envelope: Envelope, progress: _Progress) -> Verdict:
@@ -172,7 +181,7 @@ class SmtpMailer:
                 await self._reset(client)
         except (aiosmtplib.SMTPException, OSError) as failure:
             client.close()
-            raise _Gone(UNREACHABLE) from failure
+            raise Gone(UNREACHABLE) from failure
         except BaseException:
             client.close()
             raise
@@ -193,22 +202,24 @@ class SmtpMailer:
             await client.mail(envelope.sender, timeout=wait)
             await client.rcpt(envelope.recipient, timeout=wait)
         except aiosmtplib.SMTPSenderRefused as no:
-            return _sender_refused(no.code, no.message)
+            return sender_refused(no.code, no.message)
         except aiosmtplib.SMTPRecipientRefused as no:
-            return _recipient_refused(no.code, no.message)
+            return recipient_refused(no.code, no.message)
         go = await client.execute_command(b"DATA", timeout=wait)
         if go.code == CLOSING:
-            raise _Gone(UNAVAILABLE)
-        return None if go.code == 354 else _message_refused(go.code, go.message)
+            raise Gone(UNAVAILABLE)
+        return None if go.code == 354 else message_refused(go.code, go.message)
 
     async def _transmit(self, client: aiosmtplib.SMTP, envelope: Envelope, progress: _Progress) -> Verdict:
         """The message and the server's answer. The library's own `data()` would not tell on which side of 354 it failed."""
-        protocol = client.protocol
-        if protocol is None or not protocol.is_connected:
-            raise _Gone(UNREACHABLE)
-        if not await asyncio.to_thread(progress.mark):  # a commit of the ledger; other connections go on meanwhile
+        # A commit of the ledger; other connections go on meanwhile. Once marked, the row is ours on any connection.
+        progress.marked = progress.marked or await asyncio.to_thread(progress.mark)
+        if not progress.marked:
             client.close()
             return Deferred(datetime.now(UTC) + BUSY_AGAIN_AFTER, "leased")
+        protocol = client.protocol
+        if protocol is None or not protocol.is_connected:
+            raise Gone(UNREACHABLE)
         progress.transmitting = True
         try:
             protocol.write(_stuffed(envelope.content))
@@ -222,7 +233,7 @@ class SmtpMailer:
         # An early refusal leaves us out of step, in the middle of the message.
         client.close()
         if 400 <= answer.code < 600:
-            return _message_refused(answer.code, answer.message)
+            return message_refused(answer.code, answer.message)
         return NO_ANSWER
 
 
@@ -230,47 +241,3 @@ def _stuffed(content: bytes) -> bytes:
     """`content` as DATA carries it: leading dots doubled, and the lone dot at the end."""
     ended = content if content.endswith(b"\r\n") else content + b"\r\n"
     return re.sub(rb"(?m)^\.", b"..", ended) + b".\r\n"
-
-
-def _note(step: str, code: int, text: str) -> str:
-    """`550 5.1.1` of a reply, logged; never its words, which name addresses."""
-    enhanced = re.match(r"[245]\.\d{1,3}\.\d{1,3}", text)
-    shown = f"{code} {enhanced[0]}" if enhanced else str(code)
-    log.info("dispatch.refused-by-server", step=step, reply=shown)
-    return shown
-
-
-def _sender_refused(code: int, text: str) -> Verdict:
-    _note("mail", code, text)
-    if code == CLOSING:
-        raise _Gone(UNAVAILABLE)
-    if code in AUTHENTICATION:
-        raise _Gone(LOGIN_REFUSED)
-    return Permanent("sender-refused") if code >= 500 else UNAVAILABLE
-
-
-def _recipient_refused(code: int, text: str) -> Verdict:
-    reply = _note("rcpt", code, text)
-    if code == CLOSING:
-        raise _Gone(UNAVAILABLE)
-    if code < 500:
-        return Transient("recipient-deferred")
-    return Refused(
-        "recipient-refused",
-        f"Il server di posta ha rifiutato l'indirizzo del destinatario (risposta {reply}): controllarlo, correggerlo e "
-        "inviare di nuovo, oppure consegnare l'avviso a mano.",
-    )
-
-
-def _message_refused(code: int, text: str) -> Verdict:
-    reply = _note("data", code, text)
-    if code == CLOSING:
-        return UNAVAILABLE
-    if code < 500:
-        return Transient("message-deferred")
-    why = ": è più grande di quanto la casella permetta" if code == 552 or " 5.3.4" in reply else ""
-    return Refused(
-        "message-refused",
-        f"Il server di posta ha rifiutato il messaggio (risposta {reply}){why}. Non è partito nulla: chiedere al gestore "
-        "della casella che cosa significa, poi inviare di nuovo.",
-    )
