@@ -12,10 +12,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from deploy.cli.session import Opened
-from services.ingest.control import REFUSALS
 from services.ingest.model import RowState
-from services.ingest.progress import stage_of
+from services.ingest.refusals import REFUSALS
 from services.ingest.restate import pages
+from services.ingest.row_facts import stage_of
 from services.ingest.tables import Batch, Row
 from services.ingest.tracciato import Outcome, TechnicalRow, write_esito
 from services.status.api.wording import explained

@@ -1,38 +1,38 @@
 """Taking in a batch: a spreadsheet for the first time, or a corrected one that is merged by row number.
 
-Rows that were never issued may change, come and go. A row that was issued is a debt somebody may already hold in their
-hands: if the file changes, moves or drops one, nothing of the file comes in, and the rows are listed.
+Each way in can be cut at any point and taken again: a reading that was cut is made anew, under a higher revision, so that
+what was said of the first half is overruled by what is said of the whole.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import islice
-from pathlib import Path
 from uuid import UUID
 
+import structlog
 from sqlalchemy import delete
 from sqlmodel import col, select
 
-from services.ingest.control import Refusal, answered, keep, refused
-from services.ingest.model import RowState, Step, content_hash, duplicate_key
-from services.ingest.restate import batch_facts, row_facts
+from services.ingest.merging import Incoming, disturbed, held_rows
+from services.ingest.model import content_hash, duplicate_key
+from services.ingest.reading import CHUNK, chunks, counted, opened, record_of, row_of
+from services.ingest.refusals import Refusal, answered, keep, refused
+from services.ingest.restate import batch_facts
+from services.ingest.row_facts import row_facts
 from services.ingest.tables import Batch, Row
-from services.ingest.tracciato import CheckedRow, Reading, StructureError, read_tracciato, to_record
+from services.ingest.tracciato import Reading, StructureError
+from shared.bus.outages import OUTAGES
 from shared.contracts.base import Channel, Phase
 from shared.contracts.commands import RequestBatch
 from shared.contracts.envelope import Envelope
-from shared.contracts.facts import BatchAllowed, CommandRefused, CommandTaken, Fact, Problem
+from shared.contracts.facts import CommandRefused, CommandTaken, Fact
 from shared.creditors import Creditors
 from shared.db.engine import Database
 from shared.documents import DocumentStore
 from shared.ids import derived, record_id
 
-CHUNK = 200
-ROWS_LISTED = 200
+log = structlog.get_logger()
 REFUSALS = {
     "unknown-creditor": "L'ente creditore indicato non è configurato.",
     "no-mailbox": "L'ente non ha una casella configurata per questo tipo di spedizione: scegline un altro.",
@@ -42,19 +42,9 @@ REFUSALS = {
     "invio massivo.",
     "rows-changed": "Il file cambia righe i cui avvisi sono già stati emessi: non è stato acquisito nulla. Riporta le righe "
     "com'erano e correggile una per una dalla loro pagina (Correggi e rimanda).",
+    "sheet-missing": "Il file caricato non si trova più: caricalo di nuovo.",
+    "unexpected": "Il file non si è potuto leggere per un errore del sistema: avvisa chi lo gestisce.",
 }
-CHANGED = "La riga {row} è già stata emessa e nel file è cambiata: riportala com'era e correggila dalla sua pagina."
-MISSING = "La riga {row} è già stata emessa e nel file non c'è più: rimettila al suo posto."
-MOVED = "La riga {row} è già stata emessa e nel file si trova alla riga {to}: rimettila al suo posto."
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A row as it stands before a merge."""
-
-    begun: bool
-    hashes: frozenset[str]
-    duplicate: str
 
 
 class Batches:
@@ -75,27 +65,30 @@ class Batches:
         self._now = now
 
     def take(self, request: RequestBatch, causation: str = "") -> None:
-        """One request, whole. A repeat of a command gets the same answer."""
+        """One request, whole. A repeat gets the same answer. Raises outages only."""
         try:
             answer = self._take(request)
         except Refusal as refusal:
-            message = REFUSALS.get(refusal.code, "")
-            answer = self._answer(refused(request.command_id, request.batch_id, refusal, message))
+            answer = self._refused(request, refusal, REFUSALS.get(refusal.code, ""))
         except StructureError as error:
-            answer = self._answer(
-                CommandRefused(
-                    command_id=request.command_id, batch_id=request.batch_id, code=error.code, message=error.message_it
-                )
-            )
+            answer = self._refused(request, Refusal(error.code), error.message_it)
+        except OUTAGES:
+            raise
+        except Exception:
+            log.exception("ingest.unexpected", command_id=str(request.command_id))
+            answer = self._refused(request, Refusal("unexpected"), REFUSALS["unexpected"])
         self._say([answer], request.batch_id, causation)
 
     # -- one request
 
     def _take(self, request: RequestBatch) -> CommandTaken | CommandRefused:
         with self._database.read() as session:
-            if (answer := answered(session, request.command_id)) is not None:
-                return answer
+            answer = answered(session, request.command_id)
             batch = session.get(Batch, request.batch_id)
+        if answer is not None:
+            if batch is not None and batch.ingested:
+                self._say(batch_facts(batch), batch.id)
+            return answer
         self._check(request)
         if batch is None or not batch.ingested:
             self._first(request)
@@ -116,22 +109,30 @@ class Batches:
 
     def _first(self, request: RequestBatch) -> None:
         """Read the spreadsheet, a chunk of rows in each transaction; what a crash left half-way is read anew."""
-        with self._reading(request) as reading:
-            with self._database.write() as session:
-                session.connection().execute(delete(Row).where(col(Row.batch_id) == request.batch_id))
-                batch = session.get(Batch, request.batch_id) or Batch(
-                    id=request.batch_id, client=request.client, request_id=request.request_id, by=request.by,
-                    creditor=request.creditor, options={}, sheet={}, file_name="", created_at=self._now(),
-                )  # fmt: skip
-                batch.options = request.options.model_dump(mode="json", exclude_none=True)
-                batch.sheet = request.sheet.model_dump(mode="json")
-                batch.file_name, batch.until = request.file_name, request.until.value
-                session.add(batch)
-            for chunk in _chunks(reading):
-                rows = [self._row(request, checked, batch.revision) for checked in chunk]
+        with opened(request, self._documents, self._creditors) as reading:
+            batch, before = self._begin(request)
+            numbers: set[int] = set()
+            for chunk in chunks(reading):
+                rows = [row_of(request, checked, batch.revision) for checked in chunk]
+                numbers.update(row.number for row in rows)
                 self._replace([], rows)
-                self._say(row_facts(batch, rows), batch.id)
-            self._ingested(batch.id, request, reading, batch.revision, removed=[])
+                self._say(row_facts(rows, batch.revision), batch.id)
+            self._ingested(batch, request, reading, removed=before - numbers)
+
+    def _begin(self, request: RequestBatch) -> tuple[Batch, set[int]]:
+        """The batch without rows, and the numbers of those that were told of already."""
+        with self._database.write() as session:
+            mine = col(Row.batch_id) == request.batch_id
+            before = set(session.exec(select(Row.number).where(mine)))
+            session.connection().execute(delete(Row).where(mine))
+            old = session.get(Batch, request.batch_id)
+            batch = Batch(
+                id=request.batch_id, client=request.client, request_id=request.request_id, by=request.by,
+                creditor=request.creditor, options=request.options.model_dump(mode="json", exclude_none=True),
+                sheet=request.sheet.model_dump(mode="json"), file_name=request.file_name, until=request.until.value,
+                created_at=old.created_at if old else self._now(), revision=old.revision + 1 if old else 1,
+            )  # fmt: skip
+            return session.merge(batch), before
 
     def _again(self, batch: Batch, request: RequestBatch) -> None:
         """The same batch: a further phase, the same sheet, or a corrected one."""
@@ -141,34 +142,31 @@ class Batches:
             raise Refusal("options-differ")
         if batch.merging or batch.sheet_ref != request.sheet:
             self._merge(batch, request)
-        self._allow(self._change(batch.id), request.until)
+        self._say(batch_facts(self._allow(batch.id, request.until)), batch.id)
 
-    def _merge(self, batch: Batch, request: RequestBatch) -> None:
-        with self._reading(request) as reading:
-            incoming: dict[int, tuple[str, str]] = {}
+    def _merge(self, before: Batch, request: RequestBatch) -> None:
+        with opened(request, self._documents, self._creditors) as reading:
+            incoming: dict[int, Incoming] = {}
             for checked in reading:
-                record = (
-                    to_record(checked, batch.id, batch.creditor, request.options.letter) if checked.accepted else None
-                )
-                incoming[checked.row] = (content_hash(record), duplicate_key(record)) if record else ("", "")
-            self._change(batch.id, merging=True)  # from here on the pacer issues none of its rows
-            standing = self._standing(batch.id)
-            if trouble := _issued_rows_disturbed(standing, incoming):
-                self._change(batch.id, merging=batch.merging)
+                record = record_of(request, checked)
+                incoming[checked.row] = Incoming(content_hash(record), duplicate_key(record)) if record else Incoming()
+            batch = self._change(before.id, merging=True)  # from here on the pacer issues none of its rows
+            held = held_rows(self._database, batch.id)
+            if trouble := disturbed(held, incoming):
+                self._change(batch.id, merging=before.merging)
                 raise Refusal("rows-changed", trouble)
-            revision = batch.revision + 1
-            for chunk in _chunks(reading):
+            for chunk in chunks(reading):
                 fresh = [
-                    self._row(request, checked, revision)
+                    row_of(request, checked, batch.revision)
                     for checked in chunk
-                    if checked.row not in standing or not standing[checked.row].begun
+                    if checked.row not in held or not held[checked.row].begun
                 ]
                 self._replace([row.id for row in fresh], fresh)
-                self._say(row_facts(batch, fresh), batch.id)
-            gone = sorted(set(standing) - set(incoming))
+                self._say(row_facts(fresh, batch.revision), batch.id)
+            gone = sorted(set(held) - set(incoming))
             for start in range(0, len(gone), CHUNK):
                 self._replace([record_id(batch.id, number) for number in gone[start : start + CHUNK]], [])
-            self._ingested(batch.id, request, reading, revision, removed=gone)
+            self._ingested(batch, request, reading, removed=set(gone))
 
     def _replace(self, ids: Sequence[UUID], rows: Sequence[Row]) -> None:
         with self._database.write() as session:
@@ -176,71 +174,40 @@ class Batches:
             session.add_all(rows)
 
     def _change(self, batch_id: UUID, **values: object) -> Batch:
-        """Set some of the batch's columns; others belong to control, which may be at work on them."""
+        """Set some of the batch's columns, under the next revision; others belong to control, which may be at work on
+        them."""
         with self._database.write() as session:
             batch = session.get_one(Batch, batch_id, with_for_update=True)
             for name, value in values.items():
                 setattr(batch, name, value)
+            batch.revision += 1
             session.add(batch)
         return batch
 
-    def _allow(self, batch: Batch, until: Phase) -> None:
-        if list(Phase).index(until) <= list(Phase).index(Phase(batch.until)):
-            return
-        changed = self._change(batch.id, until=until.value, revision=batch.revision + 1)
-        self._say([BatchAllowed(batch_id=batch.id, revision=changed.revision, until=until)], batch.id)
+    def _allow(self, batch_id: UUID, until: Phase) -> Batch:
+        ranks = list(Phase)
+        with self._database.write() as session:
+            batch = session.get_one(Batch, batch_id, with_for_update=True)
+            if ranks.index(until) > ranks.index(Phase(batch.until)):
+                batch.until, batch.revision = until.value, batch.revision + 1
+                session.add(batch)
+        return batch
 
     # -- inside
 
-    def _reading(self, request: RequestBatch) -> _Opened:
-        return _Opened(self._documents.get(request.sheet), request, self._creditors)
-
-    def _row(self, request: RequestBatch, checked: CheckedRow, revision: int) -> Row:
-        row = Row(
-            id=record_id(request.batch_id, checked.row), batch_id=request.batch_id, number=checked.row,
-            creditor=request.creditor, state=RowState.REJECTED.value, revision=revision,
-            problems=[problem.model_dump(mode="json") for problem in checked.problems],
-            warnings=[warning.model_dump(mode="json") for warning in checked.warnings],
-        )  # fmt: skip
-        if checked.accepted:
-            record = to_record(checked, request.batch_id, request.creditor, request.options.letter)
-            row.hold(record)
-            row.state, row.step, row.phase = RowState.READY.value, Step.IUV.value, Phase.GENERATE.value
-            row.sheet_hash, row.duplicate = content_hash(record), duplicate_key(record)
-        else:
-            row.cells = checked.cells
-        return row
-
-    def _ingested(
-        self, batch_id: UUID, request: RequestBatch, reading: Reading, revision: int, removed: list[int]
-    ) -> None:
-        counted = {
-            "rows": reading.accepted + reading.rejected,
-            "accepted": reading.accepted,
-            "rejected": reading.rejected,
-            "total_cents": reading.total_cents,
-            "hidden_rows": reading.hidden_rows,
-            "hidden_sheets": reading.hidden_sheets,
-            "blank_rows": reading.blank_rows,
-            "ignored_columns": reading.ignored_columns,
-            "warnings": [warning.model_dump() for warning in reading.warnings],
-            "removed_rows": removed,
-            "sheet_name": reading.sheet_name,
-        }
+    def _ingested(self, batch: Batch, request: RequestBatch, reading: Reading, removed: set[int]) -> None:
+        """A reading is complete. Rows that an earlier file took away stay told of, unless they came back."""
+        numbers = {*batch.reading.get("removed_rows", []), *removed}
+        with self._database.read() as session:
+            there = set(session.exec(select(Row.number).where(Row.batch_id == batch.id)))
         batch = self._change(
-            batch_id, reading=counted, ingested=True, merging=False, revision=revision, stated="",
+            batch.id, reading=counted(reading, sorted(numbers - there)), ingested=True, merging=False, stated="",
             sheet=request.sheet.model_dump(mode="json"), file_name=request.file_name,
         )  # fmt: skip
-        self._say(batch_facts(batch), batch_id)
+        self._say(batch_facts(batch), batch.id)
 
-    def _standing(self, batch_id: UUID) -> dict[int, Standing]:
-        found: dict[int, Standing] = {}
-        with self._database.read() as session:
-            for row in session.exec(select(Row).where(Row.batch_id == batch_id)).yield_per(CHUNK):
-                hashes = {row.sheet_hash} | ({content_hash(row.whole)} if row.begun else set())
-                found[row.number] = Standing(row.begun, frozenset(hashes), row.duplicate)
-                session.expunge(row)
-        return found
+    def _refused(self, request: RequestBatch, refusal: Refusal, message: str) -> CommandTaken | CommandRefused:
+        return self._answer(refused(request.command_id, request.batch_id, refusal, message))
 
     def _answer(self, answer: CommandTaken | CommandRefused) -> CommandTaken | CommandRefused:
         with self._database.write() as session:
@@ -256,53 +223,6 @@ class Batches:
                 for fact in facts
             ]
         )
-
-
-class _Opened:
-    """The reading of a stored spreadsheet, over a temporary file that ends with it."""
-
-    def __init__(self, content: bytes, request: RequestBatch, creditors: Creditors) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="staffetta-")
-        path = Path(self._folder.name) / "tracciato.xlsx"
-        path.write_bytes(content)
-        try:
-            self._reading = read_tracciato(path, request.options, creditors.creditors[request.creditor])
-        except BaseException:
-            self._folder.cleanup()
-            raise
-
-    def __enter__(self) -> Reading:
-        return self._reading.__enter__()
-
-    def __exit__(self, *_: object) -> None:
-        self._reading.__exit__()
-        self._folder.cleanup()
-
-
-def _chunks(rows: Iterator[CheckedRow] | Reading) -> Iterator[list[CheckedRow]]:
-    source = iter(rows)
-    while chunk := list(islice(source, CHUNK)):
-        yield chunk
-
-
-def _issued_rows_disturbed(standing: Mapping[int, Standing], incoming: Mapping[int, tuple[str, str]]) -> list[Problem]:
-    """The issued rows that the file changes, drops or moves."""
-    disturbed = [
-        number for number, row in standing.items()
-        if row.begun and incoming.get(number, ("", ""))[0] not in row.hashes
-    ]  # fmt: skip
-    elsewhere = {duplicate: number for number, (_, duplicate) in sorted(incoming.items(), reverse=True) if duplicate}
-    problems = []
-    for number in sorted(disturbed)[:ROWS_LISTED]:
-        to = elsewhere.get(standing[number].duplicate)
-        if to is not None and to != number:
-            code, text = "row-moved", MOVED.format(row=number, to=to)
-        elif number in incoming:
-            code, text = "row-changed", CHANGED.format(row=number)
-        else:
-            code, text = "row-missing", MISSING.format(row=number)
-        problems.append(Problem(row=number, column="", code=code, message=text))
-    return problems
 
 
 def _id(fact: Fact) -> UUID | None:

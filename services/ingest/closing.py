@@ -1,27 +1,26 @@
-"""The ends of things: a phase with nothing left to do, a batch that is being cancelled."""
+"""The ends of things: a phase with nothing left to do. Each end is published first and marked then, so that a crash
+between the two states it again and never leaves it unsaid."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, and_, exists, func, or_
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
-from services.ingest.model import RowState
-from services.ingest.progress import withdraw
-from services.ingest.tables import Batch, Row
+from services.ingest.cancelling import Cancelling
+from services.ingest.model import MOVING, RowState
+from services.ingest.tables import GENERATED, SENT, Batch, Row
 from shared.contracts.base import Phase
 from shared.contracts.envelope import Envelope
-from shared.contracts.facts import BatchCancelled, BatchGenerated, BatchSent, BatchSettled, Fact
-from shared.contracts.record import SectionState
+from shared.contracts.facts import BatchGenerated, BatchSent, BatchSettled, Fact
 from shared.db.engine import Database
 from shared.ids import derived
 
 Counts = dict[tuple[str, str], int]
-MOVING = (RowState.READY, RowState.ISSUED, RowState.WAITING)
-STEPS_OF_STATING = ("", "generated", "sent")
 
 
 def counts(session: Session, batch_id: UUID) -> Counts:
@@ -42,77 +41,80 @@ def unfinished(found: Counts, until: Phase) -> int:
 class Closing:
     """`tick` states the ends that have come. Each is stated once; a retry or a correction opens the batch again."""
 
-    def __init__(self, database: Database, publish: Callable[[Sequence[Envelope]], None]) -> None:
+    def __init__(
+        self, database: Database, publish: Callable[[Sequence[Envelope]], None], now: Callable[[], datetime]
+    ) -> None:
         self._database = database
         self._publish = publish
+        self._cancelling = Cancelling(database, publish, now)
 
     def tick(self) -> None:
-        """Look at every batch that is not at its end."""
-        said: list[Fact] = []
+        """Look at every batch that may be at an end."""
         with self._database.read() as session:
-            open_batches = select(Batch.id).where(Batch.ingested, ~col(Batch.cancelled), Batch.stated != "sent")
-            ids = list(session.exec(open_batches))
-        for batch_id in ids:
-            with self._database.write() as session:
-                batch = session.get(Batch, batch_id, with_for_update=True)
-                if batch is not None:
-                    said += self._cancel(session, batch) if batch.cancelling else self._state(session, batch)
-        if said:
-            self._publish([_envelope(fact) for fact in said])
+            query = select(Batch.id, or_(col(Batch.cancelling), col(Batch.cancelled))).where(_may_end())
+            found = [(batch_id, stopped) for batch_id, stopped in session.exec(query)]
+        for batch_id, stopped in found:
+            if stopped:
+                self._cancelling.tick(batch_id)
+            else:
+                self._close(batch_id)
 
-    def _state(self, session: Session, batch: Batch) -> list[Fact]:
-        found = counts(session, batch.id)
-        by_state: dict[str, int] = {}
-        for (_, state), count in found.items():
-            by_state[state] = by_state.get(state, 0) + count
-        said: list[Fact] = []
-        rank = STEPS_OF_STATING.index(batch.stated)
-        until = Phase(batch.until)
-        if rank < 1 and until is not Phase.PREVIEW and not unfinished(found, Phase.GENERATE):
-            rank = 1
-            said.append(BatchGenerated(batch_id=batch.id, revision=batch.revision, counts=by_state))
-        if rank == 1 and until is Phase.SEND and not unfinished(found, Phase.SEND):
-            rank = 2
-            said.append(BatchSent(batch_id=batch.id, revision=batch.revision, counts=by_state))
-            # No channel reads receipts yet: what was sent is all that will be known.
-            said.append(BatchSettled(batch_id=batch.id, revision=batch.revision, counts=by_state))
-        if said:
-            batch.stated = STEPS_OF_STATING[rank]
-            session.add(batch)
-        return said
-
-    def _cancel(self, session: Session, batch: Batch) -> list[Fact]:
-        """Once nothing is in flight: withdraw what was neither sent nor is uncertain; when that is done, state the end."""
-        rows = session.exec(select(Row).where(Row.batch_id == batch.id).order_by(col(Row.id)))
-        tally = {"sent": 0, "registered_not_sent": 0, "withdrawn": 0}
-        moving = False
-        for row in rows:
-            if row.state == RowState.ISSUED or row.errand:
-                moving = moving or row.state != RowState.PARKED
-                continue
-            if row.state in (RowState.REJECTED, RowState.UNCERTAIN):
-                continue
-            record, orders = row.whole, row.current_orders
-            sent = record.sending is not None and record.sending.state is SectionState.DONE
-            open_position = record.position is not None and record.position.state is SectionState.DONE
-            registered = record.registration is not None and record.registration.order == orders.protocol
-            tally["sent"] += sent
-            if not sent and open_position and row.code != "already-paid":
-                withdraw(row)
-                moving = True
-            elif not sent:
-                tally["registered_not_sent"] += registered
-                tally["withdrawn"] += record.position is not None
-                row.state = RowState.CANCELLED.value
-            session.add(row)
-        if moving:
-            return []
-        batch.cancelled, batch.cancelling, batch.revision = True, False, batch.revision + 1
-        session.add(batch)
-        return [BatchCancelled(batch_id=batch.id, revision=batch.revision, **tally)]
+    def _close(self, batch_id: UUID) -> None:
+        with self._database.read() as session:
+            batch = session.get_one(Batch, batch_id)
+            stated = _reached(session, batch)
+            if stated == batch.stated:
+                return
+            facts = _facts(batch, stated, _by_state(counts(session, batch_id)))
+        self._publish([_envelope(fact, batch_id) for fact in facts])
+        with self._database.write() as session:
+            now = session.get_one(Batch, batch_id, with_for_update=True)
+            # a command may have opened it again meanwhile: then its next end is stated too
+            if now.stated == batch.stated and not now.cancelling and _reached(session, now) == stated:
+                now.stated = stated
+                session.add(now)
 
 
-def _envelope(fact: Fact) -> Envelope:
-    batch_id, revision = getattr(fact, "batch_id"), getattr(fact, "revision")  # noqa: B009
-    name = derived(type(fact).__name__, batch_id, revision, sorted(getattr(fact, "counts", {}).items()))
+def _may_end() -> ColumnElement[bool]:
+    generated = and_(col(Batch.stated) == "", col(Batch.until) != Phase.PREVIEW.value)
+    sent = and_(col(Batch.stated) == GENERATED, col(Batch.until) == Phase.SEND.value)
+    stopped = or_(col(Batch.cancelling), col(Batch.cancelled))
+    open_ = and_(col(Batch.ingested), ~col(Batch.merging), col(Batch.stated) != SENT)
+    return and_(open_, or_(stopped, generated, sent))
+
+
+def _reached(session: Session, batch: Batch) -> str:
+    if batch.until == Phase.PREVIEW.value or _moves(session, batch.id, Phase.GENERATE):
+        return batch.stated
+    sent = batch.until == Phase.SEND.value and not _moves(session, batch.id, Phase.SEND)
+    return SENT if sent else GENERATED
+
+
+def _moves(session: Session, batch_id: UUID, phase: Phase) -> bool:
+    moving = col(Row.state).in_([state.value for state in MOVING])
+    query = sql_select(exists().where(col(Row.batch_id) == batch_id, col(Row.phase) == phase.value, moving))
+    return bool(session.connection().execute(query).scalar())
+
+
+def _by_state(found: Counts) -> dict[str, int]:
+    by_state: dict[str, int] = {}
+    for (_, state), count in found.items():
+        by_state[state] = by_state.get(state, 0) + count
+    return by_state
+
+
+def _facts(batch: Batch, stated: str, by_state: dict[str, int]) -> list[Fact]:
+    said: list[Fact] = []
+    if batch.stated == "":
+        said.append(BatchGenerated(batch_id=batch.id, revision=batch.revision, counts=by_state))
+    if stated == SENT:
+        said.append(BatchSent(batch_id=batch.id, revision=batch.revision, counts=by_state))
+        # No channel reads receipts yet: what was sent is all that will be known.
+        said.append(BatchSettled(batch_id=batch.id, revision=batch.revision, counts=by_state))
+    return said
+
+
+def _envelope(fact: Fact, batch_id: UUID) -> Envelope:
+    revision, found = getattr(fact, "revision"), getattr(fact, "counts")  # noqa: B009
+    name = derived(type(fact).__name__, batch_id, revision, sorted(found.items()))
     return Envelope.of(fact, source="ingest", correlation=batch_id, id=name)

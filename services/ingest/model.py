@@ -16,6 +16,7 @@ RETRY_WAITS = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
 SETTLED_NOT_SENT = "settled-not-sent"
 SETTLED_NOT_REGISTERED = "settled-not-registered"
 BY_HAND = "by-hand"
+ALREADY_PAID = "already-paid"
 
 
 class RowState(StrEnum):
@@ -30,6 +31,10 @@ class RowState(StrEnum):
     UNCERTAIN = "uncertain"
     FINISHED = "finished"
     CANCELLED = "cancelled"
+
+
+MOVING = (RowState.READY, RowState.ISSUED, RowState.WAITING)
+"""What is issued, or may be."""
 
 
 class Step(StrEnum):
@@ -89,6 +94,12 @@ def standing(record: Record, orders: Orders) -> Standing:
 def current(section: Section | None, order: int) -> Section | None:
     """The section, where it is of the current order."""
     return section if section is not None and section.order == order else None
+
+
+def may_be_open(record: Record, orders: Orders) -> bool:
+    """Whether a position that was asked for may be payable: an answer that was lost hides one as well."""
+    position = current(record.position, orders.iuv)
+    return position is None or position.state in (SectionState.DONE, SectionState.UNCERTAIN)
 
 
 def content_hash(record: Record) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from services.ingest.model import Step
-from services.ingest.tables import Row
-from shared.contracts.base import Phase, StageName
+from services.ingest.tables import WITHDRAW, Row
+from shared.contracts.base import StageName
 
 SECONDS_IN_FLIGHT = 10.0
 WINDOW_SECONDS = 10.0
@@ -33,14 +34,19 @@ def lane_of(row: Row, stage: StageName) -> str:
     return lane_name(stage, row.creditor, row.channel)
 
 
-def lanes_ahead(phase: str, step: str, creditor: str, channel: str) -> list[str]:
-    """The lanes that a record still has before it in its phase: it counts in each until that lane's fact."""
-    order = (
-        {Step.IUV: (StageName.IUV, StageName.RENDER), Step.RENDER: (StageName.RENDER,)}
-        if phase == Phase.GENERATE
-        else {Step.PROTOCOL: (StageName.PROTOCOL, StageName.DISPATCH), Step.DISPATCH: (StageName.DISPATCH,)}
-    )
-    return [lane_name(stage, creditor, channel) for stage in order.get(Step(step), ())]
+STAGES_AHEAD = {
+    Step.IUV.value: (StageName.IUV, StageName.RENDER),
+    Step.RENDER.value: (StageName.RENDER,),
+    Step.PROTOCOL.value: (StageName.PROTOCOL, StageName.DISPATCH),
+    Step.DISPATCH.value: (StageName.DISPATCH,),
+    WITHDRAW: (StageName.IUV,),
+}
+
+
+def lanes_ahead(step: str, creditor: str, channel: str) -> list[str]:
+    """The lanes that a record still has before it in its phase: it counts in each until that lane's fact. `step`: what is
+    issued, a withdrawal too."""
+    return [lane_name(stage, creditor, channel) for stage in STAGES_AHEAD[step]]
 
 
 @dataclass(slots=True)
@@ -62,3 +68,43 @@ class Pace:
             since = self.clock() - WINDOW_SECONDS
             lately = sum(1 for moment in self._answers[lane] if moment >= since)
         return max(LEAST, min(MOST, round(lately / WINDOW_SECONDS * SECONDS_IN_FLIGHT)))
+
+
+class Rooms:
+    """How many more records each lane takes, in one tick."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._left: dict[str, int] = {}
+
+    def left(self, lanes: Sequence[str]) -> int:
+        """How many more may be issued that have all these lanes before them."""
+        for lane in lanes:
+            if lane not in self._left:
+                self._left[lane] = self._pace.capacity(lane)
+        return max(0, min(self._left[lane] for lane in lanes))
+
+    def take(self, lanes: Sequence[str], count: int) -> None:
+        """`count` records more are in flight."""
+        self.left(lanes)
+        for lane in lanes:
+            self._left[lane] -= count
+
+
+class Turns:
+    """Who has waited longest is next: creditors in turn, and each one's batches. Kept across ticks, for a full lane frees
+    a few places at a time, and they must not all go to the first in a list."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._creditors: dict[str, int] = {}
+        self._batches: dict[UUID, int] = {}
+
+    def next(self, waiting: Mapping[UUID, str]) -> UUID:
+        """Of these batches (with their creditors), the one whose turn it is."""
+        return min(waiting, key=lambda batch: (self._creditors.get(waiting[batch], 0), self._batches.get(batch, 0)))
+
+    def served(self, batch: UUID, creditor: str) -> None:
+        """It had its turn."""
+        self._count += 1
+        self._creditors[creditor] = self._batches[batch] = self._count

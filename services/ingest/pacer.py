@@ -6,19 +6,18 @@ again at start, with the same issue, and the stages know a repeat.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import func, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from services.ingest.model import RowState, Step
-from services.ingest.pace import Pace, lanes_ahead
-from services.ingest.tables import Batch, Row
-from shared.contracts.base import Phase
+from services.ingest.pace import Pace, Rooms, Turns, lanes_ahead
+from services.ingest.tables import WITHDRAW, Batch, Row
+from services.ingest.waiting import CHANNELS, candidates, previewed_batches, steps_of, waiting_batches
 from shared.contracts.commands import (
     AssignIuv,
     DispatchNotice,
@@ -34,13 +33,14 @@ from shared.ids import derived
 TURN = 25
 """How many records of one batch are issued before the next batch has its turn."""
 PREVIEWS_IN_FLIGHT = 40
-COMMANDS: dict[Step, type[RecordCommand]] = {
-    Step.IUV: AssignIuv,
-    Step.RENDER: AssignIuv,  # iuv states its fact again, which is what render takes
-    Step.PROTOCOL: RegisterNotice,
-    Step.DISPATCH: DispatchNotice,
+REPUBLISHED_AT_ONCE = 200
+COMMANDS: dict[str, type[RecordCommand]] = {
+    Step.IUV.value: AssignIuv,
+    Step.RENDER.value: AssignIuv,  # iuv states its fact again, which is what render takes
+    Step.PROTOCOL.value: RegisterNotice,
+    Step.DISPATCH.value: DispatchNotice,
+    WITHDRAW: WithdrawPosition,
 }
-PHASES = {Phase.PREVIEW.value: (), Phase.GENERATE.value: (Phase.GENERATE.value,)}
 
 
 class Pacer:
@@ -53,130 +53,117 @@ class Pacer:
         self._publish = publish
         self._pace = pace
         self._now = now
+        self._turns = Turns()
 
     def tick(self) -> int:
-        """Issue; returns how many records were."""
-        out: list[Envelope] = []
+        """Issue; returns how many records were, letters to preview among them."""
+        self._publish(())  # what an outage kept back; while it lasts, nothing more is issued
         with self._database.read() as session:
-            idle = not self._work_waits(session)
+            idle = not waiting_batches(session, self._now()) and not self._previews(session)
         if idle:
             return 0
         with self._database.write() as session:
-            used = self._in_flight(session)
-            turns = self._turns(session)
-            while turns:
-                turns = [batch for batch in turns if self._turn(session, batch, used, out)]
-            self._previews(session, out)
+            out = [_command(row) for row in self._issue(session)]
+            out += [_preview(row) for row in self._take_previews(session)]
         self._publish(out)
         return len(out)
 
     def republish(self) -> int:
         """Publish every issued row again, with the same issue: after a start, or a wiped broker."""
         with self._database.write() as session:
-            for row in session.exec(select(Row).where(Row.preview == "issued")):
-                row.preview = ""
-                session.add(row)
-            rows = list(session.exec(select(Row).where(Row.state == RowState.ISSUED.value)))
-        self._publish([_command(row) for row in rows])
-        return len(rows)
+            lost = update(Row).where(col(Row.preview) == "issued").values(preview="")
+            session.connection().execute(lost)
+        count = 0
+        for rows in self._issued():
+            self._publish([_command(row) for row in rows])
+            count += len(rows)
+        return count
 
     # -- inside
 
-    def _work_waits(self, session: Session) -> bool:
-        due = or_(col(Row.state) == RowState.READY.value, _due(self._now()))
-        return session.exec(select(Row.id).where(due).limit(1)).first() is not None
+    def _issue(self, session: Session) -> Iterator[Row]:
+        # asked again under the writer's lock: a merge or a pause may have come between
+        waiting = {batch.id: batch for batch in waiting_batches(session, self._now())}
+        rooms = Rooms(self._pace)
+        self._fill(session, rooms)
+        while waiting:
+            batch = waiting[self._turns.next({batch_id: batch.creditor for batch_id, batch in waiting.items()})]
+            issued = 0
+            for row in self._turn(session, batch, rooms):
+                yield row
+                issued += 1
+            if issued:
+                self._turns.served(batch.id, batch.creditor)
+                session.flush()
+            if issued < TURN:
+                del waiting[batch.id]
 
-    def _in_flight(self, session: Session) -> dict[str, int]:
-        used: dict[str, int] = defaultdict(int)
-        groups = (col(Row.phase), col(Row.step), col(Row.creditor), col(Row.channel))
+    def _turn(self, session: Session, batch: Batch, rooms: Rooms) -> Iterator[Row]:
+        """Up to `TURN` rows of a batch, the furthest first; a step whose lanes are full does not hold up the others."""
+        wanted = TURN
+        for step in steps_of(batch):
+            for channel in CHANNELS:
+                lanes = lanes_ahead(step, batch.creditor, channel)
+                room = min(wanted, rooms.left(lanes))
+                rows = candidates(session, batch.id, step, channel, self._now(), room) if room else []
+                rooms.take(lanes, len(rows))
+                wanted -= len(rows)
+                for row in rows:
+                    row.state, row.issue, row.next_at = RowState.ISSUED.value, row.issue + 1, None
+                    row.issued_at = self._now()
+                    session.add(row)
+                    yield row
+
+    def _fill(self, session: Session, rooms: Rooms) -> None:
+        """Count what is in flight."""
+        groups = (col(Row.step), col(Row.creditor), col(Row.channel), col(Row.errand))
         query = sql_select(*groups, func.count()).where(col(Row.state) == RowState.ISSUED.value).group_by(*groups)
-        for phase, step, creditor, channel, count in session.connection().execute(query):
-            for lane in lanes_ahead(phase, step, creditor, channel):
-                used[lane] += count
-        return used
+        for step, creditor, channel, errand, count in session.connection().execute(query):
+            rooms.take(lanes_ahead(errand or step, creditor, channel), count)
 
-    def _turns(self, session: Session) -> list[Batch]:
-        """The batches that may issue, creditors in turn."""
-        query = (
-            select(Batch)
-            .where(Batch.ingested, ~col(Batch.merging), or_(~col(Batch.paused), col(Batch.cancelling)))
-            .order_by(col(Batch.created_at), col(Batch.id))
-        )
-        by_creditor: dict[str, list[Batch]] = defaultdict(list)
-        for batch in session.exec(query):
-            by_creditor[batch.creditor].append(batch)
-        rounds = max((len(batches) for batches in by_creditor.values()), default=0)
-        return [
-            batches[number] for number in range(rounds) for batches in by_creditor.values() if number < len(batches)
-        ]
+    def _issued(self) -> Iterator[list[Row]]:
+        last = UUID(int=0)
+        while True:
+            query = select(Row).where(Row.state == RowState.ISSUED.value, Row.id > last)
+            with self._database.read() as session:
+                rows = list(session.exec(query.order_by(col(Row.id)).limit(REPUBLISHED_AT_ONCE)))
+            if not rows:
+                return
+            yield rows
+            last = rows[-1].id
 
-    def _turn(self, session: Session, batch: Batch, used: dict[str, int], out: list[Envelope]) -> bool:
-        """One batch's turn; whether it may have another."""
-        issued = 0
-        for row in self._candidates(session, batch):
-            lanes = lanes_ahead(row.phase, row.step, row.creditor, row.channel)
-            if any(used[lane] >= self._pace.capacity(lane) for lane in lanes):
-                continue
-            for lane in lanes:
-                used[lane] += 1
-            row.state, row.issue, row.next_at, row.issued_at = RowState.ISSUED.value, row.issue + 1, None, self._now()
-            session.add(row)
-            out.append(_command(row))
-            issued += 1
-        if issued:
-            session.flush()
-        return issued == TURN
+    # -- letters of records that nobody has generated yet, for the preview page
 
-    def _candidates(self, session: Session, batch: Batch) -> list[Row]:
-        phases = PHASES.get(batch.until, (Phase.GENERATE.value, Phase.SEND.value))
-        stopped = batch.cancelling or batch.cancelled
-        allowed = col(Row.phase).in_(() if stopped else phases)
-        due = _due(self._now())
-        query = (
-            select(Row)
-            .where(Row.batch_id == batch.id)
-            .where(
-                or_((col(Row.state) == RowState.READY.value) & allowed, due & allowed, due & (col(Row.errand) != ""))
-            )
-            .order_by(col(Row.phase).desc(), col(Row.number))
-            .limit(TURN)
-        )
-        return list(session.exec(query))
+    def _previews(self, session: Session) -> list[Row]:
+        batches = previewed_batches(session)
+        if not batches:
+            return []
+        mine = col(Row.batch_id).in_(batches)
+        issued = session.exec(select(func.count()).where(mine, Row.preview == "issued")).one()
+        query = select(Row).where(mine, Row.preview == "").order_by(col(Row.batch_id), col(Row.number))
+        room = PREVIEWS_IN_FLIGHT - issued
+        return list(session.exec(query.limit(room))) if room > 0 else []
 
-    def _previews(self, session: Session, out: list[Envelope]) -> None:
-        """Letters of records that nobody has generated yet, for the preview page."""
-        room = PREVIEWS_IN_FLIGHT - len(list(session.exec(select(Row.id).where(Row.preview == "issued"))))
-        if room <= 0:
-            return
-        previewed = select(Batch).where(
-            Batch.ingested,
-            ~col(Batch.merging),
-            Batch.until == Phase.PREVIEW.value,
-            ~col(Batch.cancelled),
-            ~col(Batch.paused),
-        )
-        with_letter = [batch.id for batch in session.exec(previewed) if batch.batch_options.letter]
-        query = (
-            select(Row)
-            .where(col(Row.batch_id).in_(with_letter), Row.state == RowState.READY.value, Row.preview == "")
-            .order_by(col(Row.batch_id), col(Row.number))
-            .limit(room)
-        )
-        for row in session.exec(query):
+    def _take_previews(self, session: Session) -> list[Row]:
+        rows = self._previews(session)
+        for row in rows:
             row.preview = "issued"
             session.add(row)
-            command = PreviewRecord(record=row.whole, orders=row.current_orders, issue=max(1, row.issue))
-            name = derived("preview", row.id, row.revision)
-            out.append(Envelope.of(command, source="ingest", correlation=row.batch_id, id=name))
-
-
-def _due(now: datetime) -> ColumnElement[bool]:
-    waiting = col(Row.state) == RowState.WAITING.value
-    return and_(waiting, or_(col(Row.next_at).is_(None), col(Row.next_at) <= now))
+        return rows
 
 
 def _command(row: Row) -> Envelope:
-    kind = WithdrawPosition if row.errand else COMMANDS[Step(row.step)]
-    command = kind(record=row.whole, orders=row.current_orders, issue=row.issue)
-    name: UUID = derived("issue", row.id, kind.__name__, row.issue)
+    kind = COMMANDS[row.errand or row.step]
+    record, orders = row.whole, row.current_orders
+    if row.errand and record.position is not None and record.position.order < orders.iuv:
+        record = record.model_copy(update={"position": None})  # withdrawn before; it is the current order's turn
+    command = kind(record=record, orders=orders, issue=row.issue)
+    name = derived("issue", row.id, kind.__name__, row.issue)
+    return Envelope.of(command, source="ingest", correlation=row.batch_id, id=name)
+
+
+def _preview(row: Row) -> Envelope:
+    """`issue` is the row's revision here: the answer tells by it which values it shows."""
+    command = PreviewRecord(record=row.whole, orders=row.current_orders, issue=row.revision)
+    name = derived("preview", row.id, row.revision)
     return Envelope.of(command, source="ingest", correlation=row.batch_id, id=name)

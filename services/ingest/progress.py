@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
+import structlog
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from services.ingest.model import (
+    ALREADY_PAID,
+    MOVING,
     RETRY_WAITS,
     SETTLED_NOT_REGISTERED,
     SETTLED_NOT_SENT,
     RowState,
-    Step,
     corrected,
     current,
     raised,
-    standing,
 )
 from services.ingest.pace import Pace, lane_of
-from services.ingest.tables import Row
+from services.ingest.placing import follow, paid, place
+from services.ingest.row_facts import parked, row_facts
+from services.ingest.tables import SENT, Batch, Row
+from shared.bus.outages import OUTAGES
 from shared.contracts.base import StageName
 from shared.contracts.commands import Correction, Message
 from shared.contracts.envelope import Envelope
@@ -30,6 +34,7 @@ from shared.contracts.facts import (
     PreviewRendered,
     RecordFact,
     RecordParked,
+    RecordsAccepted,
     StageDeferred,
     StageFact,
     StageFailed,
@@ -38,7 +43,7 @@ from shared.contracts.record import Orders, Record, SectionState, section_of, wi
 from shared.db.engine import Database
 from shared.ids import derived
 
-ALREADY_PAID = "already-paid"
+log = structlog.get_logger()
 
 
 class Progress:
@@ -53,78 +58,84 @@ class Progress:
         self._now = now
 
     def take(self, messages: Sequence[Message]) -> None:
-        """The messages of the facts queue. Those about unknown records are somebody else's, or not ours yet."""
+        """The messages of the facts queue. Those about unknown records are somebody else's, or not ours yet. One that
+        cannot be folded is left out: its neighbours are not held up, and restating brings it again."""
+        try:
+            self._fold(messages)
+        except OUTAGES:
+            raise
+        except Exception:
+            if len(messages) > 1:
+                for message in messages:
+                    self.take([message])
+            else:
+                name = type(messages[0]).__name__
+                log.exception("ingest.fact-left-out", fact=name, record_id=str(_record_id(messages[0])))
+
+    def _fold(self, messages: Sequence[Message]) -> None:
         about = {record_id for message in messages if (record_id := _record_id(message)) is not None}
         said: list[Fact] = []
         with self._database.write() as session:
             rows = _rows(session, about)
             for message in messages:
                 row = rows.get(_record_id(message) or UUID(int=0))
-                if row is None or row.record is None:
-                    continue
-                said += self._one(row, message)
-                session.add(row)
+                if row is not None and row.record is not None:
+                    said += self._one(row, message)
+                    session.add(row)
+            _reopen(session, rows.values())
         if said:
             self._publish([_envelope(fact) for fact in said])
 
     def _one(self, row: Row, message: Message) -> list[Fact]:
         match message:
             case RecordFact():
-                self._section(row, message)
+                return self._section(row, message)
             case StageFailed():
                 return self._failed(row, message)
             case StageDeferred() if row.state == RowState.ISSUED and message.issue == row.issue:
                 row.state, row.next_at, row.code = RowState.WAITING.value, message.until, message.code
-            case PreviewRendered():
+            case PreviewRendered() if message.revision == row.revision:  # else of values that were corrected since
                 row.preview = "done"
                 row.previewed = message.model_dump(mode="json", include={"letter", "code", "detail"}, exclude_none=True)
         return []
 
-    def _section(self, row: Row, fact: RecordFact) -> None:
+    def _section(self, row: Row, fact: RecordFact) -> list[Fact]:
         stage = StageName(fact.owner)
         section = section_of(fact.record, stage)
-        if section is None:
-            return
-        self._pace.answered(lane_of(row, stage))
-        record, orders = with_section(row.whole, stage, section), row.current_orders
-        now_current = current(section_of(record, stage), orders.of(stage))
-        if now_current is not None and now_current.code in (SETTLED_NOT_SENT, SETTLED_NOT_REGISTERED):
-            orders = anew(orders, stage)
-        withdrawn = record.position is not None and record.position.state is SectionState.WITHDRAWN
-        if row.errand and withdrawn:
-            row.errand = ""
-            if row.correction is not None:
-                before, record = record, corrected(record, Correction.model_validate(row.correction))
-                orders, row.correction = raised(orders, before, record), None
-        self._stand(row, record, orders)
+        before, orders = row.whole, row.current_orders
+        record = before if section is None else with_section(before, stage, section)
+        if record is before:
+            return []  # a repeat, or overtaken
+        if row.state == RowState.ISSUED:
+            self._pace.answered(lane_of(row, stage))
+        standing = current(section_of(record, stage), orders.of(stage))
+        if row.errand and stage is StageName.IUV and standing and standing.state is SectionState.WITHDRAWN:
+            return self._withdrawn(row, record, orders)
+        if standing is not None and standing.code in (SETTLED_NOT_SENT, SETTLED_NOT_REGISTERED):
+            follow(row, record, anew(orders, stage), self._now())
+            return row_facts([row], row.revision)
+        follow(row, record, orders, self._now())
+        return []
 
-    def _stand(self, row: Row, record: Record, orders: Orders) -> None:
-        """Put the row where its sections say it is."""
-        now = standing(record, orders)
-        advanced = now.step.value != row.step or orders != row.current_orders
-        row.hold(record)
-        row.orders, row.step = orders.model_dump(), now.step.value
-        if now.state is not RowState.READY:
-            row.state, row.code, row.next_at = now.state.value, now.code, None
-            row.phase = now.phase.value
-            refused_after_opening = now.step is Step.RENDER and now.state is RowState.REFUSED
-            if refused_after_opening and record.position is not None and record.position.state is SectionState.DONE:
-                withdraw(row)
-            return
-        if now.phase.value != row.phase:
-            row.phase, row.state, row.attempts = now.phase.value, RowState.READY.value, 0
-        elif advanced and row.state != RowState.ISSUED:
-            row.state = RowState.READY.value
-        if advanced:
-            row.code, row.next_at = "", None
+    def _withdrawn(self, row: Row, record: Record, orders: Orders) -> list[Fact]:
+        """The position is gone: a correction that waited for it takes its place."""
+        if row.correction is None:
+            place(row, record, orders, self._now())
+            return []
+        after = corrected(record, Correction.model_validate(row.correction))
+        row.correction, row.revision = None, row.revision + 1
+        place(row, after, raised(orders, record, after), self._now())
+        return row_facts([row], row.revision)
 
     def _failed(self, row: Row, fact: StageFailed) -> list[Fact]:
-        if row.state != RowState.ISSUED or fact.issue != row.issue:
+        if fact.issue != row.issue:
             return []
-        if row.errand and fact.code == ALREADY_PAID:  # it stands as it was, and no correction can replace it
-            row.errand, row.correction, row.state = "", None, RowState.READY.value
-            self._stand(row, row.whole, row.current_orders)
-            row.code = ALREADY_PAID
+        if row.state == RowState.PARKED:
+            return [parked(row, fact.stage)]  # a repeat
+        if row.state != RowState.ISSUED:
+            return []
+        if row.errand and fact.code == ALREADY_PAID:
+            paid(row, self._now())
             return []
         row.attempts += 1
         row.code = fact.code
@@ -135,25 +146,10 @@ class Progress:
         return []
 
 
-def withdraw(row: Row) -> None:
-    """Issue the withdrawal of the row's position."""
-    row.errand, row.state, row.attempts, row.next_at = "withdraw", RowState.WAITING.value, 0, None
-
-
 def anew(orders: Orders, stage: StageName) -> Orders:
     """A person says it did not happen: this stage, and dispatch whose input changes with it, do the record anew."""
     raised_stages = {stage, StageName.DISPATCH}
     return orders.model_copy(update={each.value: orders.of(each) + 1 for each in raised_stages})
-
-
-def parked(row: Row, stage: StageName) -> RecordParked:
-    """The fact of a parked row."""
-    return RecordParked(batch_id=row.batch_id, record_id=row.id, stage=stage, issue=row.issue, code=row.code)
-
-
-def stage_of(row: Row) -> StageName:
-    """The stage that has the row, or had it last."""
-    return StageName(row.step) if row.step != Step.NOTHING else StageName.DISPATCH
 
 
 def _record_id(message: Message) -> UUID | None:
@@ -170,7 +166,20 @@ def _rows(session: Session, ids: set[UUID]) -> dict[UUID, Row]:
     return {row.id: row for row in session.exec(query)} if ids else {}
 
 
-def _envelope(fact: Any) -> Envelope:
-    return Envelope.of(
-        fact, source="ingest", correlation=fact.batch_id, id=derived("parked", fact.record_id, fact.issue, fact.code)
-    )
+def _reopen(session: Session, rows: Iterable[Row]) -> None:
+    """A late word can set a batch in motion that had come to its end."""
+    ids = {row.batch_id for row in rows if row.state in MOVING}
+    if ids:
+        ended = (col(Batch.id).in_(sorted(ids)), col(Batch.stated) == SENT)
+        session.connection().execute(update(Batch).where(*ended).values(stated=""))
+
+
+def _envelope(fact: Fact) -> Envelope:
+    match fact:
+        case RecordParked():
+            name = derived("parked", fact.record_id, fact.issue, fact.code)
+            return Envelope.of(fact, source="ingest", correlation=fact.batch_id, id=name)
+        case RecordsAccepted(records=[record]):
+            name = derived("accepted", record.record.id, record.revision, record.orders.model_dump_json())
+            return Envelope.of(fact, source="ingest", correlation=fact.batch_id, id=name)
+    return Envelope.of(fact, source="ingest", correlation=getattr(fact, "batch_id", ""))

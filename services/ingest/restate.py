@@ -7,21 +7,19 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from services.ingest.model import RowState
-from services.ingest.progress import parked, stage_of
-from services.ingest.tables import Batch, Row
+from services.ingest.row_facts import previews, row_facts
+from services.ingest.tables import GENERATED, SENT, Batch, Row
 from shared.contracts.base import Phase
 from shared.contracts.facts import (
-    AcceptedRecord,
     BatchAllowed,
     BatchCancelled,
+    BatchGenerated,
     BatchIngested,
     BatchPaused,
+    BatchResumed,
+    BatchSent,
+    BatchSettled,
     Fact,
-    Problem,
-    RecordsAccepted,
-    RecordsRejected,
-    RejectedRow,
 )
 from shared.db.engine import Database
 
@@ -39,17 +37,23 @@ def restated(database: Database, batch_ids: list[UUID] | None) -> Iterator[list[
         if batch is not None:
             yield batch_facts(batch)
             for rows in pages(database, batch_id):
-                yield row_facts(batch, rows)
+                yield [*row_facts(rows, batch.revision), *previews(rows)]
 
 
 def batch_facts(batch: Batch) -> list[Fact]:
     """What is known of the batch as a whole."""
-    allowed = BatchAllowed(batch_id=batch.id, revision=batch.revision, until=Phase(batch.until))
-    said: list[Fact] = [ingested_fact(batch), allowed]
-    if batch.paused:
-        said.append(BatchPaused(batch_id=batch.id, revision=batch.revision))
+    about = {"batch_id": batch.id, "revision": batch.revision}
+    said: list[Fact] = [
+        ingested_fact(batch),
+        BatchAllowed.model_validate({**about, "until": Phase(batch.until)}),
+        (BatchPaused if batch.paused else BatchResumed).model_validate(about),
+    ]
+    if batch.stated in (GENERATED, SENT) and not batch.cancelled:
+        said.append(BatchGenerated.model_validate(about))
+    if batch.stated == SENT and not batch.cancelled:
+        said += [BatchSent.model_validate(about), BatchSettled.model_validate(about)]
     if batch.cancelled:
-        said.append(BatchCancelled(batch_id=batch.id, revision=batch.revision))
+        said.append(BatchCancelled.model_validate({**batch.cancelled_counts, **about}))
     return said
 
 
@@ -71,30 +75,6 @@ def ingested_fact(batch: Batch) -> BatchIngested:
             "created_at": batch.created_at,
         }
     )
-
-
-def row_facts(batch: Batch, rows: list[Row]) -> list[Fact]:
-    """One chunk of rows: accepted, rejected, and which of them are parked."""
-    accepted = [accepted_record(row) for row in rows if row.record is not None]
-    rejected = [rejected_row(row) for row in rows if row.record is None]
-    said: list[Fact] = []
-    if accepted:
-        said.append(RecordsAccepted(batch_id=batch.id, revision=batch.revision, records=accepted))
-    if rejected:
-        said.append(RecordsRejected(batch_id=batch.id, revision=batch.revision, rows=rejected))
-    return said + [parked(row, stage_of(row)) for row in rows if row.state == RowState.PARKED]
-
-
-def accepted_record(row: Row) -> AcceptedRecord:
-    """A row that can go on, as ingest holds it."""
-    warnings = [Problem.model_validate(warning) for warning in row.warnings]
-    return AcceptedRecord(record=row.whole, orders=row.current_orders, warnings=warnings, revision=row.revision)
-
-
-def rejected_row(row: Row) -> RejectedRow:
-    """A row that must be corrected."""
-    problems = [Problem.model_validate(problem) for problem in row.problems]
-    return RejectedRow(record_id=row.id, row=row.number, cells=row.cells, problems=problems, revision=row.revision)
 
 
 def pages(database: Database, batch_id: UUID) -> Iterator[list[Row]]:

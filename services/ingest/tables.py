@@ -17,6 +17,8 @@ from shared.contracts.record import DocumentRef, Orders, Record
 from shared.db.engine import UtcDateTime
 
 SCHEMA = "ingest"
+WITHDRAW = "withdraw"
+GENERATED, SENT = "generated", "sent"
 
 
 class Base(SQLModel, registry=registry()):
@@ -49,7 +51,9 @@ class Batch(Base, table=True):
     cancelling: bool = False
     cancelled: bool = False
     stated: str = ""
-    """The furthest of `BatchGenerated`, `BatchSent` that was stated, to state each once."""
+    """'', `GENERATED`, `SENT`: the furthest end that was stated, to state each once. `SENT` (or cancelled): nothing is
+    left to do, and the clock passes the batch by until a command or a late fact sets it back."""
+    cancelled_counts: dict[str, int] = Field(default_factory=dict, sa_type=JSON)
 
     @property
     def batch_options(self) -> BatchOptions:
@@ -67,12 +71,17 @@ class Row(Base, table=True):
 
     __tablename__ = "row"
     __table_args__ = (
-        Index("row_by_pace", "batch_id", "phase", "state", "number"),
-        Index("row_by_state", "state", "next_at"),
+        # The clock asks these questions ten times a second, of batches of 100,000 rows: each has its index.
+        Index("row_to_issue", "batch_id", "errand", "state", "step", "channel", "next_at", "number"),
+        Index("row_to_withdraw", "batch_id", "errand", "state", "next_at"),
+        Index("row_in_flight", "state", "phase", "step", "creditor", "channel", "errand"),
+        Index("row_by_phase", "batch_id", "phase", "state"),
+        Index("row_to_preview", "batch_id", "preview", "number"),
+        Index("row_by_number", "batch_id", "number"),
     )
 
     id: UUID = Field(primary_key=True)
-    batch_id: UUID = Field(index=True)
+    batch_id: UUID
     number: int
     """The row number that Excel shows."""
     creditor: str
@@ -84,11 +93,11 @@ class Row(Base, table=True):
     issue: int = 0
     attempts: int = 0
     next_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When a waiting row is issued again; none in any other state."""
     issued_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     code: str = ""
-    content: str = ""
     sheet_hash: str = ""
-    duplicate: str = Field(default="", index=True)
+    duplicate: str = ""
     record: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     orders: dict[str, Any] = Field(default_factory=lambda: Orders().model_dump(), sa_type=JSON)
     warnings: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
@@ -97,9 +106,9 @@ class Row(Base, table=True):
     correction: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     """Waits for the withdrawal of the position that it replaces."""
     errand: str = ""
-    """`withdraw`: what is issued is the withdrawal of the position, not the next step."""
+    """`WITHDRAW`: what is issued is the withdrawal of the position, not the next step."""
     preview: str = ""
-    """'' not asked, 'issued', 'done'."""
+    """'' not asked, 'issued', 'done', 'none': there is no letter to look at."""
     previewed: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     """What render said of the preview: the letter's reference, or a code and a sentence."""
 

@@ -8,16 +8,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy import exists, or_
 from sqlmodel import col, select
 
 from services.ingest.batches import Batches
 from services.ingest.closing import Closing
-from services.ingest.control import Control, answered
+from services.ingest.control import Control
+from services.ingest.model import RowState
+from services.ingest.outgoing import Outgoing
 from services.ingest.pace import Pace
 from services.ingest.pacer import Pacer
 from services.ingest.progress import Progress
+from services.ingest.refusals import answered
 from services.ingest.restate import restated
-from services.ingest.tables import SCHEMA, Base, Batch
+from services.ingest.tables import SCHEMA, SENT, Base, Batch, Row
 from shared.bus.consumer import Delivery
 from shared.contracts.commands import BatchCommand, RequestBatch, Restate
 from shared.contracts.envelope import Envelope
@@ -78,11 +82,10 @@ class IngestService:
         self.closing.tick()
 
     def unsettled(self) -> list[UUID]:
-        """The batches that are not at their end."""
+        """The batches of which something may not have come to us yet: not at their end, or with records in doubt."""
+        doubtful = exists().where(col(Row.state) == RowState.UNCERTAIN.value, col(Row.batch_id) == col(Batch.id))
         with self.database.read() as session:
-            return list(
-                session.exec(select(Batch.id).where(Batch.ingested, Batch.stated != "sent", ~col(Batch.cancelled)))
-            )
+            return list(session.exec(select(Batch.id).where(Batch.ingested, or_(col(Batch.stated) != SENT, doubtful))))
 
     def await_restated(self, request_id: UUID, services: Sequence[str], seconds: float) -> bool:
         """Wait until these services have restated; whether they did in time."""
@@ -118,7 +121,7 @@ def wire(setup: Setup, publish: Publish, now: Callable[[], datetime] = utc_now) 
     """Ingest over its database."""
     database = Database(setup.database_url(SCHEMA), Base.metadata, SCHEMA)
     database.create_all()
-    pace = Pace()
+    pace, publish = Pace(), Outgoing(publish)
     return IngestService(
         database=database,
         publish=publish,
@@ -126,5 +129,5 @@ def wire(setup: Setup, publish: Publish, now: Callable[[], datetime] = utc_now) 
         control=Control(database, publish, now),
         progress=Progress(database, publish, pace, now),
         pacer=Pacer(database, publish, pace, now),
-        closing=Closing(database, publish),
+        closing=Closing(database, publish, now),
     )

@@ -1,0 +1,87 @@
+"""A stored spreadsheet as rows of ours."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from services.ingest.model import RowState, content_hash, duplicate_key
+from services.ingest.refusals import Refusal
+from services.ingest.tables import Row
+from services.ingest.tracciato import CheckedRow, Reading, read_tracciato, to_record
+from shared.contracts.commands import RequestBatch
+from shared.contracts.record import Record
+from shared.creditors import Creditors
+from shared.documents import DocumentCorrupt, DocumentMissing, DocumentStore
+from shared.ids import record_id
+
+CHUNK = 200
+
+
+@contextmanager
+def opened(request: RequestBatch, documents: DocumentStore, creditors: Creditors) -> Iterator[Reading]:
+    """The reading of the request's spreadsheet, over a temporary file that ends with it. Raises `Refusal` and
+    `StructureError`."""
+    try:
+        content = documents.get(request.sheet)
+    except (DocumentMissing, DocumentCorrupt):
+        raise Refusal("sheet-missing") from None
+    with tempfile.TemporaryDirectory(prefix="staffetta-") as folder:
+        path = Path(folder) / "tracciato.xlsx"
+        path.write_bytes(content)
+        with read_tracciato(path, request.options, creditors.creditors[request.creditor]) as reading:
+            yield reading
+
+
+def chunks(rows: Iterable[CheckedRow]) -> Iterator[list[CheckedRow]]:
+    """As many as go into one transaction and one message."""
+    source = iter(rows)
+    while chunk := list(islice(source, CHUNK)):
+        yield chunk
+
+
+def record_of(request: RequestBatch, checked: CheckedRow) -> Record | None:
+    """The record of a row that can go on."""
+    if not checked.accepted:
+        return None
+    return to_record(checked, request.batch_id, request.creditor, request.options.letter)
+
+
+def row_of(request: RequestBatch, checked: CheckedRow, revision: int) -> Row:
+    """A row that was never issued."""
+    row = Row(
+        id=record_id(request.batch_id, checked.row), batch_id=request.batch_id, number=checked.row,
+        creditor=request.creditor, state=RowState.REJECTED.value, revision=revision,
+        preview="" if checked.accepted and request.options.letter else "none",
+        problems=[problem.model_dump(mode="json") for problem in checked.problems],
+        warnings=[warning.model_dump(mode="json") for warning in checked.warnings],
+    )  # fmt: skip
+    record = record_of(request, checked)
+    if record is None:
+        row.cells = checked.cells
+        return row
+    row.hold(record)
+    row.state = RowState.READY.value
+    row.sheet_hash, row.duplicate = content_hash(record), duplicate_key(record)
+    return row
+
+
+def counted(reading: Reading, removed: list[int]) -> dict[str, Any]:
+    """What a whole reading came to."""
+    return {
+        "rows": reading.accepted + reading.rejected,
+        "accepted": reading.accepted,
+        "rejected": reading.rejected,
+        "total_cents": reading.total_cents,
+        "hidden_rows": reading.hidden_rows,
+        "hidden_sheets": reading.hidden_sheets,
+        "blank_rows": reading.blank_rows,
+        "ignored_columns": reading.ignored_columns,
+        "warnings": [warning.model_dump() for warning in reading.warnings],
+        "removed_rows": removed,
+        "sheet_name": reading.sheet_name,
+    }

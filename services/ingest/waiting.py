@@ -1,0 +1,88 @@
+"""What may be issued now: the pacer's questions, each answered from an index whatever the size of the batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, exists, or_
+from sqlmodel import Session, col, select
+
+from services.ingest.model import RowState, Step
+from services.ingest.tables import SENT, WITHDRAW, Batch, Row
+from shared.contracts.base import Channel, Phase
+
+CHANNELS = tuple(channel.value for channel in Channel)
+GENERATE_STEPS = (Step.RENDER.value, Step.IUV.value)
+SEND_STEPS = (Step.DISPATCH.value, Step.PROTOCOL.value)
+
+
+def steps_of(batch: Batch) -> Sequence[str]:
+    """What may be issued of the batch, the furthest first. Withdrawals may, whatever was decided about the rest."""
+    if batch.cancelling or batch.cancelled or batch.until == Phase.PREVIEW.value:
+        return (WITHDRAW,)
+    return (WITHDRAW, *(SEND_STEPS if batch.until == Phase.SEND.value else ()), *GENERATE_STEPS)
+
+
+def waiting_batches(session: Session, now: datetime) -> list[Batch]:
+    """The batches that have something to issue, the oldest first."""
+    goes_on = and_(~col(Batch.paused), ~col(Batch.cancelling), ~col(Batch.cancelled))
+    generate, send = col(Batch.until) != Phase.PREVIEW.value, col(Batch.until) == Phase.SEND.value
+    withdrawals = or_(~col(Batch.paused), col(Batch.cancelling), col(Batch.cancelled))
+    query = (
+        select(Batch)
+        .where(Batch.ingested, ~col(Batch.merging), col(Batch.stated) != SENT)
+        .where(
+            or_(
+                and_(goes_on, generate, _work(GENERATE_STEPS, now)),
+                and_(goes_on, send, _work(SEND_STEPS, now)),
+                and_(withdrawals, _any(col(Row.errand) == WITHDRAW, *_due(now))),
+            )
+        )
+        .order_by(col(Batch.created_at), col(Batch.id))
+    )
+    return list(session.exec(query))
+
+
+def candidates(session: Session, batch: UUID, step: str, channel: str, now: datetime, limit: int) -> list[Row]:
+    """Up to `limit` rows of a batch for one step and channel: those whose time to wait is over, then the next ones of the
+    spreadsheet."""
+    if step == WITHDRAW:
+        return _some(
+            session,
+            limit,
+            col(Row.batch_id) == batch,
+            col(Row.errand) == WITHDRAW,
+            col(Row.channel) == channel,
+            *_due(now),
+        )
+    mine = (col(Row.batch_id) == batch, col(Row.errand) == "", col(Row.step) == step, col(Row.channel) == channel)
+    due = _some(session, limit, *mine, *_due(now))
+    ready = (col(Row.state) == RowState.READY.value, col(Row.next_at).is_(None))
+    return due + (_some(session, limit - len(due), *mine, *ready) if len(due) < limit else [])
+
+
+def previewed_batches(session: Session) -> list[UUID]:
+    """The batches whose letters are looked at."""
+    shown = and_(~col(Batch.paused), ~col(Batch.cancelling), ~col(Batch.cancelled))
+    query = select(Batch.id).where(Batch.ingested, ~col(Batch.merging), shown, col(Batch.until) == Phase.PREVIEW.value)
+    return list(session.exec(query))
+
+
+def _some(session: Session, limit: int, *conditions: ColumnElement[bool]) -> list[Row]:
+    query = select(Row).where(*conditions).order_by(col(Row.next_at), col(Row.number)).limit(limit)
+    return list(session.exec(query.with_for_update(skip_locked=True)))
+
+
+def _work(steps: Sequence[str], now: datetime) -> ColumnElement[bool]:
+    mine = (col(Row.errand) == "", col(Row.step).in_(steps), col(Row.channel).in_(CHANNELS))
+    return or_(_any(*mine, col(Row.state) == RowState.READY.value), _any(*mine, *_due(now)))
+
+
+def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return col(Row.state) == RowState.WAITING.value, col(Row.next_at) <= now
+
+
+def _any(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(and_(col(Row.batch_id) == col(Batch.id), *conditions))
