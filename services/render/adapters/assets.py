@@ -16,7 +16,7 @@ BASE_URL: Final = "asset:page"
 SVG: Final = "image/svg+xml"
 Asset = tuple[bytes, str]
 """Bytes and media type."""
-NO_LOGO: Final[Asset] = (b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>', SVG)
+EMPTY: Final[Asset] = (b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>', SVG)
 
 
 class Forbidden(FatalURLFetchingError):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from weasyprint import CSS, HTML
 from weasyprint.text.fonts import FontConfiguration
 
-from services.render.adapters.assets import BASE_URL, NO_LOGO, Asset, Assets, Forbidden, template, watermark
+from services.render.adapters.assets import BASE_URL, EMPTY, Asset, Assets, Forbidden, template, watermark
 from services.render.model import RECORD_VARIABLES, Unprintable, variable
 
 PDF_VARIANT: Final = "pdf/a-3a"
@@ -99,7 +99,7 @@ class LetterPress:
                 "letter-variable-missing",
                 f"La lettera chiede la colonna «{heading}», che il foglio non ha: aggiungerla e caricarlo di nuovo.",
             )
-        assets = Assets(logo=logo or NO_LOGO)
+        assets = Assets(logo=logo or EMPTY)
         try:
             page = self._html(compiled, values) + (str(watermark()) if facsimile else "")
             return self._pdf(letter, page, assets)

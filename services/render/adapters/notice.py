@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pydyf
 from jinja2 import Environment, StrictUndefined
 from weasyprint import CSS, HTML
 from weasyprint.text.fonts import FontConfiguration
 
-from services.render.adapters.assets import BASE_URL, NO_LOGO, SVG, Asset, Assets, template, watermark
-from services.render.adapters.codes import qr_svg
+from services.render.adapters.assets import BASE_URL, EMPTY, Asset, Assets, template, watermark
+from services.render.adapters.codes import qr_operators
 from services.render.model import Notice, in_fours
 from shared.printing import POINTS_PER_MM, Fitted
 
@@ -45,12 +47,28 @@ class NoticePress:
             codes_top=_codes_top(notice),
             watermark=watermark() if facsimile else "",
         )
-        assets = Assets(qr=(qr_svg(notice.qr), SVG), logo=logo or NO_LOGO)
+        assets = Assets(empty=EMPTY, logo=logo or EMPTY)
         document = HTML(string=page, url_fetcher=assets, base_url=BASE_URL)
         pdf: bytes = document.write_pdf(
-            stylesheets=self._styles, font_config=self._fonts, pdf_variant=PDF_VARIANT, pdf_tags=True
+            finisher=_drawing(qr_operators(notice.qr, QR_BOX_MM)),
+            stylesheets=self._styles,
+            font_config=self._fonts,
+            pdf_variant=PDF_VARIANT,
+            pdf_tags=True,
         )
         return pdf
+
+
+def _drawing(operators: bytes) -> Callable[[Any, pydyf.PDF], None]:
+    """A finisher that draws on the page what would take WeasyPrint a seventh of its time to read as an SVG path."""
+
+    def draw(_document: Any, pdf: pydyf.PDF) -> None:
+        stream = pydyf.Stream([operators], compress=True)
+        pdf.add_object(stream)
+        page = pdf.objects[pdf.pages["Kids"][0]]
+        page["Contents"] = pydyf.Array([stream.reference, page["Contents"]])
+
+    return draw
 
 
 def _codes_top(notice: Notice) -> float:
