@@ -136,6 +136,7 @@ REFUSED: list[tuple[str, Callable[[Path], Path], str]] = [
     ("a workbook part of 5 MB", _package(**{"xl/workbook.xml": f'<workbook xmlns="{MAIN}">{" " * 5_000_000}</workbook>'}), "inflates-too-much"),
     ("40 MB", lambda path: _zip(path, {"x": os.urandom(40_000_000)}), "too-large"),
     ("a cell of 40,000 characters", _package(xml_sheet(xml_headings() + xml_row(2, {"A": text_cell("A2", "x" * 40_000)}))), "inflates-too-much"),
+    ("an attribute of 20 MB", _package(GOOD_SHEET.replace("<sheetData>", f"<sheetData x='{'x' * 20_000_000}'>")), "inflates-too-much"),
     ("two cells, A1 and XFD1048576", _two_cells, "no-sheet"),
 ]  # fmt: skip
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import InvalidOperation
 from functools import cache
-from itertools import chain
 from math import inf
 from typing import Final, Literal, NamedTuple
 from xml.parsers import expat
@@ -23,7 +22,7 @@ from openpyxl.utils.datetime import from_excel
 from openpyxl.xml.constants import SHEET_MAIN_NS
 
 from services.ingest.tracciato.limits import CELL_CHARACTERS, Limits
-from services.ingest.tracciato.package import CHUNK, Package
+from services.ingest.tracciato.package import Package, parse_chunks
 from services.ingest.tracciato.problems import StructureError
 from services.ingest.tracciato.shown import shown_date, shown_number
 from services.ingest.tracciato.strings import unescape
@@ -34,6 +33,7 @@ Kind = Literal["text", "number", "date", "bool", "error", "formula"]
 COORDINATE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 TAGS: Final = {f"{SHEET_MAIN_NS}}}{tag}": tag for tag in ("c", "v", "is", "t", "row", "f")}
 """What nearly every event is about; other namespaces (strict files) and tags take the longer way."""
+END: Final = object()
 LAST_ROW: Final = 1_048_576
 STRINGS: Final = frozenset({"s", "str", "inlineStr"})
 
@@ -221,9 +221,11 @@ class Grid:
         parser.CharacterDataHandler = state.text
         deadline = time.thread_time() + self.seconds
         with self.package.open(self.sheet.part) as stream:
-            for chunk in chain(iter(lambda: stream.read(CHUNK), b""), [b""]):
+            steps = parse_chunks(stream, parser)
+            while True:
                 try:
-                    parser.Parse(chunk, not chunk)
+                    if next(steps, END) is END:
+                        return
                 except (expat.ExpatError, ValueError, IndexError, InvalidOperation) as wrong:
                     raise StructureError("damaged") from wrong
                 if time.thread_time() > deadline:

@@ -20,6 +20,7 @@ from services.ingest.tracciato.problems import StructureError
 
 CHUNK: Final = 65_536
 PROLOG: Final = 1_048_576
+"""Bytes before the root element, or of one tag: both are a few hundred in a real file."""
 OLE: Final = bytes.fromhex("D0CF11E0A1B11AE1")
 ENCRYPTED_STREAM: Final = "EncryptedPackage".encode("utf-16-le")
 READ_ERRORS: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
@@ -101,6 +102,22 @@ class Package:
                     return  # a picture, or broken XML that its own reader will stumble over in the same place
                 if seen > PROLOG and not rooted:
                     raise StructureError("forbidden-xml")
+
+
+def parse_chunks(stream: IO[bytes], parser: expat.XMLParserType) -> Iterator[None]:
+    """Feed a part to `parser`, one step a chunk. Raises expat's error, or `StructureError` for an endless tag.
+
+    Expat keeps a tag until it is complete, so one attribute of 200 MB would be 200 MB of memory.
+    """
+    fed = 0
+    while chunk := stream.read(CHUNK):
+        parser.Parse(chunk, False)
+        fed += len(chunk)
+        if fed - parser.CurrentByteIndex > PROLOG:
+            raise StructureError("inflates-too-much")
+        yield
+    parser.Parse(b"", True)
+    yield
 
 
 def _refuse_other_formats(path: Path, limits: Limits) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from xml.parsers import expat
 
 from services.ingest.tracciato.limits import CELL_CHARACTERS
-from services.ingest.tracciato.package import CHUNK, Package
+from services.ingest.tracciato.package import Package, parse_chunks
 from services.ingest.tracciato.problems import StructureError
 
 ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -98,9 +98,8 @@ def read_strings(package: Package, part: str) -> SharedStrings:
     parser.CharacterDataHandler = state.text
     with package.open(part) as stream:
         try:
-            while chunk := stream.read(CHUNK):
-                parser.Parse(chunk, False)
-            parser.Parse(b"", True)
+            for _ in parse_chunks(stream, parser):
+                pass
         except expat.ExpatError as wrong:
             raise StructureError("damaged") from wrong
     return state.strings
