@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,16 @@ from services.render.adapters.kit import load_kit
 from services.render.adapters.pool import WorkerPool
 from services.render.ports import Answer, Job, Printed, Unmade
 from services.render.settings import RenderSettings
+from services.render.tables import RenderRow
+from services.render.wire import wire
+from shared.contracts.base import StageName
+from shared.contracts.commands import PreviewRecord
+from shared.contracts.facts import IuvAssigned, PreviewRendered
+from shared.contracts.record import Documents, Record
 from shared.creditors import load_creditors
+from shared.documents import FolderStore
+from shared.stage import Done, Request, Work
+from shared.wiring import Setup
 from tests.builders import a_rendered_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +38,16 @@ from pathlib import Path
 from services.render.adapters.kit import load_kit
 from services.render.adapters.pool import WorkerPool
 from services.render.settings import RenderSettings
+from services.render.tables import RenderRow
+from services.render.wire import wire
+from shared.contracts.base import StageName
+from shared.contracts.commands import PreviewRecord
+from shared.contracts.facts import IuvAssigned, PreviewRendered
+from shared.contracts.record import Documents, Record
 from shared.creditors import load_creditors
+from shared.documents import FolderStore
+from shared.stage import Done, Request, Work
+from shared.wiring import Setup
 pool = WorkerPool(load_kit(load_creditors(Path(sys.argv[1])), RenderSettings()), 2, 60.0)
 print(*pool.processes, flush=True)
 time.sleep(600)
@@ -120,3 +138,46 @@ def test_the_workers_get_none_of_our_secrets(pool: WorkerPool, monkeypatch: pyte
         assert b"segreto" not in Path(f"/proc/{process}/environ").read_bytes()
     finally:
         fresh.close()
+
+
+def test_the_service_prints_a_handful_into_the_store_and_ends_its_processes(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "documents")
+    creditors = load_creditors(ROOT / "deploy/examples/creditors.toml")
+    service = wire(Setup(creditors, store, lambda name: f"sqlite:///{tmp_path / name}.sqlite"))
+    try:
+        columns = {"Alunno": "Anna", "Plesso": "Rodari", "Tratta": "B"}
+        handful = [work(a_rendered_record(row, letter="scuolabus", columns=columns)) for row in (2, 3, 4)]
+        outcomes = service.stage.act(handful)
+        sections = [outcome.section for outcome in outcomes if isinstance(outcome, Done)]
+        assert len(sections) == 3
+        for section in sections:
+            assert isinstance(section, Documents)
+            assert section.notice is not None
+            assert section.letter is not None
+            assert store.get(section.notice).startswith(b"%PDF-")
+            assert store.get(section.letter).startswith(b"%PDF-")
+        assert service.triggers == {IuvAssigned}
+        (previewed,) = service.handlers[PreviewRecord](PreviewRecord(record=handful[0].request.record))
+        assert isinstance(previewed, PreviewRendered)
+        assert previewed.letter is not None
+        printing = children()
+        assert len(printing) == 2
+    finally:
+        service.close()
+    assert not any(map(runs, printing))
+
+
+def work(record: Record) -> Work[RenderRow]:
+    request = Request.of(PreviewRecord(record=record), StageName.RENDER)
+    row = RenderRow(
+        record_id=record.id, order=1, batch_id=record.batch_id, fingerprint="", request={}, dated=TODAY,
+        updated_at=datetime.now(UTC),
+    )  # fmt: skip
+    return Work(request, row)
+
+
+def children() -> list[int]:
+    """The workers of this process."""
+    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    pids = [int(pid) for file in found for pid in file.read_text().split()]
+    return [pid for pid in pids if b"services.render" in Path(f"/proc/{pid}/cmdline").read_bytes()]
