@@ -340,3 +340,48 @@ def test_a_fault_may_be_for_one_recipient_only(simulator: MailSimulator, open_ma
     simulator.fault(FaultKind.UNKNOWN_RECIPIENT, recipient="nessuno@pec.example")
     assert isinstance(mailer.send(an_envelope(1), marked), Accepted)
     assert isinstance(mailer.send(an_envelope(2, "nessuno@pec.example"), marked), Refused)
+
+
+def test_the_mark_is_set_when_the_server_waits_and_before_the_first_byte(
+    simulator: MailSimulator, open_mailer: OpenMailer
+) -> None:
+    seen: list[list[str]] = []
+
+    def mark() -> bool:
+        seen.append(events(simulator))
+        return True
+
+    mailer = open_mailer(simulator.smtp_port)
+    simulator.fault(FaultKind.UNKNOWN_RECIPIENT)
+    assert isinstance(mailer.send(an_envelope(1), mark), Refused)
+    assert seen == []
+    assert isinstance(mailer.send(an_envelope(1), mark), Accepted)
+    assert seen == [[]]
+
+
+def test_what_somebody_else_has_is_not_transmitted(simulator: MailSimulator, open_mailer: OpenMailer) -> None:
+    mailer = open_mailer(simulator.smtp_port)
+    verdict = mailer.send(an_envelope(1), lambda: False)
+    assert isinstance(verdict, Deferred)
+    assert verdict.why == "leased"
+    assert isinstance(mailer.send(an_envelope(2), marked), Accepted)
+    assert [kept.file for kept in simulator.archive.kept()] == ["avviso.2.1.eml"]
+
+
+def test_a_connection_lost_at_the_mark_is_replaced_without_marking_twice(
+    simulator: MailSimulator, open_mailer: OpenMailer
+) -> None:
+    marks: list[int] = []
+
+    def mark() -> bool:
+        marks.append(1)
+        simulator.hang_up()
+        return True
+
+    mailer = open_mailer(simulator.smtp_port)
+    assert isinstance(mailer.send(an_envelope(1), marked), Accepted)
+    verdict = mailer.send(an_envelope(2), mark)
+    # Whether the loop heard the hang-up before the first byte is a race; never is the record marked or sent twice.
+    assert isinstance(verdict, Accepted) or verdict == NO_ANSWER
+    assert len(marks) == 1
+    assert len(simulator.archive.kept()) == 1 + isinstance(verdict, Accepted)

@@ -62,8 +62,3 @@ class MailSimulator:
         self._http.should_exit = True
         self._thread.join()
         self._listener.close()
-
-
-def serve(folder: Path, smtp_port: int, http_port: int, users: Users | None = None) -> MailSimulator:
-    """For `staffetta simulate mail`: start, and return at once; the caller says where it listens, waits, and stops it."""
-    return MailSimulator.start(folder, smtp_port, http_port, users=users)
