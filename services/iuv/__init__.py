@@ -1,0 +1,1 @@
+"""Opens debt positions. Takes `AssignIuv`, `WithdrawPosition`; states `IuvAssigned`, `IuvRefused`, `PositionWithdrawn`; owns the numbers."""

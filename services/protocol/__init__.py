@@ -1,0 +1,1 @@
+"""Registers outgoing documents. Takes `RegisterNotice`, `SettleRegistration`; states `NoticeRegistered` and its doubts; owns the register."""

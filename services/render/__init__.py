@@ -1,0 +1,1 @@
+"""Makes documents. Takes `IuvAssigned`, `PreviewRecord`; states `NoticeRendered`, `RenderRefused`, `PreviewRendered`; owns the PDFs."""
