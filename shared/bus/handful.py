@@ -51,8 +51,8 @@ class Handful:
 
     def envelopes(self, causes: dict[Key, Envelope]) -> list[Envelope]:
         """All that is said, each fact with the message that led to it."""
-        for work in self.state:
-            self.say(self.statements.section(work), work.request)
+        stated = [(self.statements.section(work), work.request) for work in self.state]
         return [
-            self.statements.envelope(fact, request.record.batch_id, causes[request.key]) for fact, request in self.facts
+            self.statements.envelope(fact, request.record.batch_id, causes[request.key])
+            for fact, request in (*stated, *self.facts)
         ]
