@@ -24,7 +24,7 @@ from services.status.api.schemas import (
     StateCount,
 )
 from services.status.api.wording import BATCH_TITLES, CHANNEL_TITLES, COMMANDS, explained, lane_message
-from services.status.model import TITLES, BatchStanding, State, batch_state_of
+from services.status.model import TITLES, BatchStanding, State, TroubleKind, batch_state_of
 from services.status.tables import BatchRow, KeptCommand, LaneRow, ProblemRow, RecordRow
 from shared.contracts.base import Phase, StageName
 from shared.contracts.facts import Problem
@@ -140,18 +140,21 @@ def total_counts(session: Session) -> list[StateCount]:
 
 def causes(session: Session, batch_id: UUID) -> list[CauseCount]:
     """What stops records after they were read: by state, stage and code, the most frequent first."""
-    group = col(RecordRow.state), col(RecordRow.stage), col(RecordRow.code)
+    group = col(RecordRow.state), col(RecordRow.stage), col(RecordRow.code), col(RecordRow.trouble)
     halted = [State.STUCK.value, State.TO_CORRECT.value, State.TO_VERIFY.value]
     counted = (
         sa.select(*group, func.count(), func.max(RecordRow.detail))
         .where(col(RecordRow.batch_id) == batch_id, col(RecordRow.state).in_(halted), col(RecordRow.code) != "")
         .group_by(*group)
-        .order_by(func.count().desc())
+        .order_by(func.count().desc(), col(RecordRow.code))
     )
     return [
-        CauseCount(state=State(state), stage=stage, code=code, message=explained(code, detail or ""), count=count)
-        for state, stage, code, count, detail in session.connection().execute(counted)
-    ]
+        CauseCount(
+            state=State(state), stage=stage, code=code, message=explained(code, detail or ""), count=count,
+            can_retry=state == State.STUCK and trouble == TroubleKind.PARKED,
+        )
+        for state, stage, code, trouble, count, detail in session.connection().execute(counted)
+    ]  # fmt: skip
 
 
 def closed_lanes(session: Session) -> list[Lane]:
@@ -183,12 +186,11 @@ def _first_rows(session: Session, batch_id: UUID, code: str, column: str) -> lis
 
 
 def _channels(session: Session, batch_id: UUID) -> list[ChannelCount]:
-    has_address = col(RecordRow.address) != ""
+    has_address = (col(RecordRow.address) != "").label("addressed")
     counted = (
         select(RecordRow.channel, has_address, func.count(), func.sum(RecordRow.amount_cents))
         .where(RecordRow.batch_id == batch_id, RecordRow.state != State.TO_CORRECT.value, RecordRow.channel != "")
-        .group_by(col(RecordRow.channel), has_address)
-        .order_by(col(RecordRow.channel), has_address.desc())
+        .group_by(col(RecordRow.channel), sa.text("addressed"))
     )
     sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for channel, addressed, count, cents in session.exec(counted):

@@ -71,7 +71,6 @@ def record_detail(session: Session, record_id: UUID) -> RecordDetail:
     problems = session.exec(
         select(ProblemRow).where(ProblemRow.record_id == record_id).order_by(col(ProblemRow.position))
     )
-    preview = row.preview or {}
     return RecordDetail(
         **_summary(row, batch, closed_lanes(session), datetime.now(UTC)),
         orders=Orders.model_validate(row.orders),
@@ -80,7 +79,6 @@ def record_detail(session: Session, record_id: UUID) -> RecordDetail:
         problems=[Problem(**item.model_dump(include=set(Problem.model_fields))) for item in problems],
         timeline=_timeline(session, record_id),
         actions=actions_of(row),
-        preview_message="" if preview.get("letter") else explained(preview.get("code", ""), preview.get("detail", "")),
     )
 
 
@@ -126,14 +124,16 @@ def hint_of(row: RecordRow, batch: BatchRow, lanes: Sequence[Lane], now: datetim
 
 
 def _summary(row: RecordRow, batch: BatchRow, lanes: Sequence[Lane], now: datetime) -> dict[str, Any]:
-    documents, state = (row.record or {}).get("documents") or {}, State(row.state)
+    documents, preview, state = (row.record or {}).get("documents") or {}, row.preview or {}, State(row.state)
+    has_letter = bool(documents.get("letter") or preview.get("letter"))
     return {name: getattr(row, name) for name in COPIED} | {
         "state": state,
         "title": TITLES[state],
         "hint": hint_of(row, batch, lanes, now),
         "message": explained(row.code, row.detail),
         "has_notice": bool(documents.get("notice")),
-        "has_letter": bool(documents.get("letter") or (row.preview or {}).get("letter")),
+        "has_letter": has_letter,
+        "preview_message": "" if has_letter else explained(preview.get("code", ""), preview.get("detail", "")),
     }
 
 

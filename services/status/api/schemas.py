@@ -47,6 +47,7 @@ class CauseCount(Shown):
     code: str
     message: str
     count: int
+    can_retry: bool
 
 
 class ProblemCount(Shown):
@@ -138,7 +139,8 @@ class BatchPage(Shown):
 
 
 class RecordSummary(Shown):
-    """A record in a list. `hint` says what it waits for, `message` why it stands."""
+    """A record in a list. `hint` says what it waits for, `message` why it stands, `preview_message` why its letter
+    could not be made for the preview."""
 
     id: UUID
     batch_id: UUID
@@ -162,6 +164,7 @@ class RecordSummary(Shown):
     address: str
     has_notice: bool
     has_letter: bool
+    preview_message: str
 
 
 class RecordPage(Shown):
@@ -199,7 +202,6 @@ class RecordDetail(RecordSummary):
     problems: list[RowProblem]
     timeline: list[TimelineEntry]
     actions: list[str]
-    preview_message: str
 
 
 class CommandAccepted(Shown):

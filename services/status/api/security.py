@@ -64,7 +64,7 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _harden(MutableHeaders(scope=message))
+                _harden(MutableHeaders(scope=message), message["status"])
             await send(message)
 
         try:
@@ -133,9 +133,11 @@ def _note(problem: Problem, method: str, error: Exception) -> None:
         log.error("request-failed", method=method, error=type(error).__name__)
 
 
-def _harden(headers: MutableHeaders) -> None:
+def _harden(headers: MutableHeaders, status: int) -> None:
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
+    if status == 413:
+        headers["connection"] = "close"  # else the server would read, and throw away, all that still comes
 
 
 class Csrf:
