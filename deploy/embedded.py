@@ -43,6 +43,7 @@ log = structlog.get_logger()
 TICK_SECONDS = 0.1
 SWEEP_TICKS = 30
 RESTATE_SECONDS = 10.0
+NUMBERING = ("iuv", "protocol")
 STAGES: dict[str, tuple[Callable[[Setup], StageService], tuple[str, ...], int]] = {
     "iuv": (services.iuv.wire.wire, ("iuv",), 50),
     "render": (services.render.wire.wire, ("render", "render.preview"), 16),
@@ -75,9 +76,11 @@ def locked(folder: Path) -> Iterator[None]:
 class Relay:
     """All services on one folder. `start`, then `publish` commands; `stop` finishes what is in hand."""
 
-    def __init__(self, folder: Path, creditors: Creditors) -> None:
+    def __init__(self, folder: Path, creditors: Creditors, lasting: Path | None = None) -> None:
+        """`lasting` holds the databases of the services whose numbers outlive a run's folder."""
         self.documents = FolderStore(folder / "documents")
-        setup = Setup(creditors, self.documents, lambda service: f"sqlite:///{folder / service}.sqlite")
+        homes = dict.fromkeys(NUMBERING, lasting or folder)
+        setup = Setup(creditors, self.documents, lambda name: f"sqlite:///{homes.get(name, folder) / name}.sqlite")
         self._broker = Broker()
         self._topology = Topology(f"staffetta-{uuid4().hex[:8]}")
         self._publishers: list[Publisher] = []

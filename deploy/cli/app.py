@@ -75,15 +75,16 @@ def run(
 
 @app.command()
 def up(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Cartella di un lavoro; senza, ./staffetta.")] = Path(
-        "staffetta"
-    ),
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Cartella di un lavoro; senza, STAFFETTA_FOLDER.")
+    ] = None,
     port: Port = 8080,
 ) -> None:
     """La staffetta come processo che resta: cruscotto e API su 127.0.0.1."""
     from deploy.cli.up import serve  # noqa: PLC0415
+    from shared.settings import Settings  # noqa: PLC0415
 
-    raise typer.Exit(serve(folder, port))
+    raise typer.Exit(serve(folder or Settings().folder, port))
 
 
 @simulate.command("pagopa")

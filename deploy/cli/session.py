@@ -15,6 +15,7 @@ from deploy.simulators.pagopa import PagoPaSimulator
 from services.protocol.model import RegisterNotDeclared
 from shared.creditors import Creditors, CreditorsError, SecretMissing, load_creditors
 from shared.log import configure
+from shared.settings import Settings
 
 console = Console(stderr=True)
 HIDDEN = ".staffetta"
@@ -49,6 +50,7 @@ def opened(folder: Path) -> Iterator[Opened]:
         except FolderInUse as busy:
             raise WrongUse(f"La cartella {folder} è in uso da un altro processo: attendi che finisca.") from busy
         configure(stream=stack.enter_context((hidden / "staffetta.log").open("a", encoding="utf-8")))
+        lasting = hidden
         pages = ("", "")
         if creditors.rehearsal:
             pagopa = PagoPaSimulator()
@@ -58,10 +60,29 @@ def opened(folder: Path) -> Iterator[Opened]:
             stack.callback(mail.stop)
             creditors = creditors.with_simulators(pagopa_url, mail.smtp_port)
             pages = (mail.http_url, pagopa_url)
+        else:
+            lasting = stack.enter_context(_lasting_folder())
         try:
-            relay = Relay(hidden, creditors)
+            relay = Relay(hidden, creditors, lasting)
         except (SecretMissing, RegisterNotDeclared) as error:
             raise WrongUse(str(error)) from error
         stack.callback(relay.stop)
         relay.start()
         yield Opened(folder, creditors, relay, *pages)
+
+
+@contextmanager
+def _lasting_folder() -> Iterator[Path]:
+    """Where a real creditor's numbers are: IUVs are unique for ever and a register is one, so neither may begin again
+    with every run's folder."""
+    settings = Settings()
+    if "folder" not in settings.model_fields_set:
+        raise WrongUse(
+            "Fuori dall'ambiente di prova serve STAFFETTA_FOLDER: la cartella, sempre la stessa, che conserva il registro di "
+            "protocollo e la numerazione degli avvisi dell'ente."
+        )
+    try:
+        with locked(settings.folder):
+            yield settings.folder
+    except FolderInUse as busy:
+        raise WrongUse(f"La cartella {settings.folder} è in uso da un altro processo: attendi che finisca.") from busy
