@@ -111,12 +111,17 @@ class Subscription:
             prefetch_count=self._size,
             auto_declare=False,
         )
-        with consumer:
-            while not (self._stopping.is_set() and not self._threads[1].is_alive()):
+        try:
+            with consumer:
+                while not (self._stopping.is_set() and not self._threads[1].is_alive()):
+                    self._settle(channel)
+                    with suppress(socket.timeout):
+                        connection.drain_events(timeout=DRAIN_SECONDS)
                 self._settle(channel)
-                with suppress(socket.timeout):
-                    connection.drain_events(timeout=DRAIN_SECONDS)
-            self._settle(channel)
+        finally:
+            # What is not handled is for others. RabbitMQ gives it to them of itself; the in-memory transport drops it.
+            with suppress(Exception):
+                consumer.recover(requeue=True)
 
     def _forget(self) -> None:
         """What a lost connection delivered and nobody took yet: the broker delivers it again."""
