@@ -11,6 +11,7 @@ what they depend on makes the second call take no time. Proxies, certificates, i
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import importlib.util
@@ -109,7 +110,8 @@ def system_packages() -> None:
             raise SystemPackagesMissing(f"needs the packages {names}: as root, run  apt-get install {names}")
         as_root = ["sudo", "--preserve-env=http_proxy,https_proxy,no_proxy"]
     apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
-    run(*apt, "update")
+    with contextlib.suppress(subprocess.CalledProcessError):  # one broken source is no reason: the install decides
+        run(*apt, "update")
     run(*apt, "install", "--yes", "--no-install-recommends", *packages)
 
 
