@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -42,15 +43,23 @@ class Worker:
         self._ready = self._closed = False
         self._start()
 
+    def warm(self) -> None:
+        """Wait until the process is ready to print. Raises `Died`."""
+        if self._ready:
+            return
+        try:
+            self._line.send(self._kit)
+            if not self._line.poll(START_SECONDS):
+                raise self._replaced(over_limit=False)
+            self._line.recv_bytes(1 << 10)
+        except (EOFError, OSError) as error:
+            raise self._replaced(over_limit=False) from error
+        self._ready = True
+
     def make(self, job: Job) -> Answer:
         """Print one record. Raises `Died`; the next call finds a new process."""
+        self.warm()
         try:
-            if not self._ready:
-                self._line.send(self._kit)
-                if not self._line.poll(START_SECONDS):
-                    raise self._replaced(over_limit=False)
-                self._line.recv_bytes(1 << 10)
-                self._ready = True
             self._line.send(job)
             if not self._line.poll(self._wall_seconds):
                 raise self._replaced(over_limit=True)
@@ -91,7 +100,11 @@ class Worker:
     def _replaced(self, *, over_limit: bool) -> Died:
         if over_limit:
             self._process.kill()
-        code = self._process.wait(10)
+        try:
+            code = self._process.wait(10)  # a closed line: it is ending, and its exit code tells why
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
         self._end()
         if not self._closed:
             self._start()
@@ -108,6 +121,8 @@ class WorkerPool:
         for worker in self._workers:
             self._idle.put(worker)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="render")
+        for _ in self._workers:  # they start while the spreadsheet is still being read
+            self._threads.submit(self._warm)
 
     def make(self, jobs: Sequence[Job]) -> Sequence[Answer]:
         """See `Press.make`."""
@@ -128,6 +143,14 @@ class WorkerPool:
         worker = self._idle.get()
         try:
             return self._twice(worker, job)
+        finally:
+            self._idle.put(worker)
+
+    def _warm(self) -> None:
+        worker = self._idle.get()
+        try:
+            with suppress(Died):
+                worker.warm()
         finally:
             self._idle.put(worker)
 
