@@ -54,11 +54,11 @@ TITLES: Mapping[State, str] = {
 }
 
 PHASE_OF: Mapping[StageName, Phase] = {
-    StageName.IUV: Phase.GENERATE,
-    StageName.RENDER: Phase.GENERATE,
-    StageName.PROTOCOL: Phase.SEND,
-    StageName.DISPATCH: Phase.SEND,
-}
+    StageName.IUV: Phase.GENERATE, StageName.RENDER: Phase.GENERATE,
+    StageName.PROTOCOL: Phase.SEND, StageName.DISPATCH: Phase.SEND,
+}  # fmt: skip
+ALREADY_PAID = "already-paid"
+"""Why pagoPA does not withdraw a position: good news that comes as a failure."""
 STAGES = tuple(StageName)
 PHASES = tuple(Phase)
 
@@ -91,8 +91,9 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All that is known of a record. `issues` and `troubles` are by phase; `record` is absent for a row that must be
-    corrected, and for one of which only a failure has come in yet. `cancelled` is the batch's."""
+    """All that is known of a record. `issues` and `troubles` are by phase, `answers` the issue of each stage's last
+    section; `record` is absent for a row that must be corrected, and for one of which only a failure has come in yet.
+    `cancelled` is the batch's."""
 
     record: Record | None
     orders: Orders = field(default_factory=Orders)
@@ -100,6 +101,7 @@ class Standing:
     cancelled: bool = False
     issues: Mapping[Phase, int] = field(default_factory=dict)
     troubles: Mapping[Phase, Trouble] = field(default_factory=dict)
+    answers: Mapping[StageName, int] = field(default_factory=dict)
 
     def current(self, stage: StageName) -> Section | None:
         """The stage's section, unless the stage was asked to do the record anew since."""
@@ -113,12 +115,14 @@ class Standing:
 
     @property
     def trouble(self) -> Trouble | None:
-        """The failure or deferral that still counts: of the current issue and order, not overtaken by a section."""
-        for phase in reversed(PHASES):
-            trouble = self.troubles.get(phase)
-            if trouble is None or trouble.issue < self.issues.get(phase, 1):
-                continue
-            if self.current(trouble.stage) is None and trouble.order in (0, self.orders.of(trouble.stage)):
+        """The failure or deferral that still counts: of the last issue and of the order that stands, and not made good
+        by the stage's own word in the same issue. A section of an earlier issue does not make it good: a withdrawal
+        can fail although the position is done."""
+        last = max(self.issues.values(), default=1)
+        for trouble in self.troubles.values():
+            fresh = trouble.issue >= last and trouble.order in (0, self.orders.of(trouble.stage))
+            answered = self.answers.get(trouble.stage, 0) >= trouble.issue and self.current(trouble.stage) is not None
+            if fresh and not answered:
                 return trouble
         return None
 
@@ -147,8 +151,7 @@ def verdict_of(standing: Standing) -> Verdict:
     """The state and why. Bad news of a later stage comes first; what is withdrawn is neither good nor bad."""
     if _is_withdrawn(standing):
         return Verdict(State.CANCELLED)
-    halted = _halted(standing)
-    if halted is not None:
+    if (halted := _halted(standing)) is not None:
         return halted
     if standing.rejected and all(standing.current(stage) is None for stage in STAGES):
         return Verdict(State.TO_CORRECT)
@@ -182,9 +185,9 @@ def _halted(standing: Standing) -> Verdict | None:
         if section is not None and section.state is SectionState.UNCERTAIN:
             state = State.TO_VERIFY if stage is StageName.DISPATCH else State.STUCK
             return Verdict(state, stage, section.code, section.detail)
-    trouble = standing.trouble
-    if trouble is not None and trouble.kind is TroubleKind.PARKED and not standing.is_done(StageName.DISPATCH):
-        return Verdict(State.STUCK, trouble.stage, trouble.code)
+    if (trouble := standing.trouble) is not None and trouble.kind is TroubleKind.PARKED:
+        state = State.PAID if trouble.code == ALREADY_PAID else State.STUCK
+        return Verdict(state, trouble.stage, trouble.code)
     return None
 
 
@@ -214,13 +217,13 @@ class BatchState(StrEnum):
     CANCELLED = "cancelled"
 
 
-MILESTONES = ("", "generated", "sent", "settled")
-"""How far a batch got, ranked."""
+MILESTONES = ("", "generated", "sent", "settled")  # ranked
 
 
 @dataclass(frozen=True, slots=True)
 class BatchStanding:
-    """What is known of a batch. `until`: the phase that a person allowed; `milestone`: one of `MILESTONES`."""
+    """What is known of a batch. `until`: the phase allowed; `milestone`: one of `MILESTONES`; `moving`: records are on
+    their way (a correction sets a batch in motion that had come to its end)."""
 
     known: bool
     refused: bool = False
@@ -228,6 +231,7 @@ class BatchStanding:
     paused: bool = False
     until: Phase = Phase.PREVIEW
     milestone: str = ""
+    moving: bool = False
 
 
 def batch_state_of(batch: BatchStanding) -> BatchState:
@@ -236,12 +240,11 @@ def batch_state_of(batch: BatchStanding) -> BatchState:
         return BatchState.REFUSED if batch.refused else BatchState.PENDING
     if batch.cancelled:
         return BatchState.CANCELLED
-    if batch.milestone in ("sent", "settled"):
-        return BatchState(batch.milestone)
     if batch.until is Phase.PREVIEW:
         return BatchState.PREVIEW
-    if batch.milestone == "generated" and batch.until is Phase.GENERATE:
-        return BatchState.GENERATED
+    ended = BatchState(batch.milestone) if batch.milestone and not batch.moving else None
+    if ended is not None and not (ended is BatchState.GENERATED and batch.until is Phase.SEND):
+        return ended
     if batch.paused:
         return BatchState.PAUSED
     return BatchState.SENDING if batch.until is Phase.SEND else BatchState.GENERATING

@@ -52,7 +52,8 @@ class BatchRow(Base, table=True):
 class RecordRow(Base, table=True):
     """A record. `row_revision` versions what ingest said of the row (rejected or not, cells, problems);
     `content_revision` and `content_orders` the debtor, payment and delivery in `record`, which a stage's fact may have
-    brought first; the sections in it carry their own. `issues` and `troubles` are by phase. The rest is derived."""
+    brought first; the sections in it carry their own. `issues` and `troubles` are by phase, `answers` (issues
+    too) by stage. The rest is derived."""
 
     __tablename__ = "record"
     __table_args__ = (
@@ -72,6 +73,7 @@ class RecordRow(Base, table=True):
     orders: JsonObject = Field(default_factory=dict, sa_type=JSON)
     issues: JsonObject = Field(default_factory=dict, sa_type=JSON)
     troubles: JsonObject = Field(default_factory=dict, sa_type=JSON)
+    answers: JsonObject = Field(default_factory=dict, sa_type=JSON)
     preview: JsonObject | None = Field(default=None, sa_type=JSON)
     preview_revision: int = 0
 

@@ -33,6 +33,12 @@ BATCHES_PER_PAGE = 25
 COMMANDS_SHOWN = 10
 ROWS_NAMED = 10
 PROBLEMS_SHOWN = 50
+MOVING = {
+    Phase.PREVIEW: (),
+    Phase.GENERATE: (State.READY,),
+    Phase.SEND: (State.READY, State.GENERATED, State.REGISTERED),
+}
+"""States that a record does not stay in, once the phase is allowed."""
 NOTHING: dict[str, Any] = {
     "rows": 0, "accepted": 0, "rejected": 0, "total_cents": 0, "hidden_rows": 0, "hidden_sheets": 0, "blank_rows": 0,
     "ignored_columns": [], "warnings": [],
@@ -76,8 +82,9 @@ def batch_detail(session: Session, batch_id: UUID) -> BatchDetail:
     )
 
 
-def standing_of(row: BatchRow) -> BatchStanding:
-    """The batch as the model wants it."""
+def standing_of(row: BatchRow, counts: Sequence[StateCount] = ()) -> BatchStanding:
+    """The batch as the model wants it. Without `counts` nothing is known to move."""
+    moving = MOVING[Phase(row.until)]
     return BatchStanding(
         known=row.ingested_revision > 0,
         refused=row.refusal is not None,
@@ -85,6 +92,7 @@ def standing_of(row: BatchRow) -> BatchStanding:
         paused=row.paused,
         until=Phase(row.until),
         milestone=row.milestone,
+        moving=any(item.state in moving and item.count for item in counts),
     )
 
 
@@ -171,7 +179,7 @@ def closed_lanes(session: Session) -> list[Lane]:
 
 
 def _summary(row: BatchRow, counts: list[StateCount]) -> dict[str, Any]:
-    state = batch_state_of(standing_of(row))
+    state = batch_state_of(standing_of(row, counts))
     told = NOTHING | (row.ingested or {})
     return {
         "id": row.id, "state": state, "title": BATCH_TITLES[state], "creditor": row.creditor,

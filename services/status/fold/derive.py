@@ -24,6 +24,7 @@ def standing_of(row: RecordRow, record: Record | None, *, cancelled: bool) -> St
         cancelled=cancelled,
         issues={Phase(phase): issue for phase, issue in row.issues.items()},
         troubles={Phase(phase): trouble_from(kept) for phase, kept in row.troubles.items()},
+        answers={StageName(stage): issue for stage, issue in row.answers.items()},
     )
 
 

@@ -44,6 +44,8 @@ def stated(working: WorkingSet, fact: facts.RecordFact, envelope: Envelope) -> N
     row, stage = working.row(fact.record.id, fact.record.batch_id), StageName(fact.owner)
     _raise_orders(row, fact.orders)
     _raise_issue(row, stage, fact.issue)
+    if fact.issue > row.answers.get(stage.value, 0):
+        row.answers = row.answers | {stage.value: fact.issue}
     _merge(working, row, fact.record, (0, _sum(fact.orders)))
     section = section_of(fact.record, stage)
     order = section.order if section else fact.orders.of(stage)
