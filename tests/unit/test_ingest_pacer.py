@@ -1,0 +1,380 @@
+"""The pacer: how much it issues, to whom first, and what it costs to ask."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import event, text
+
+from services.ingest.model import RowState
+from services.ingest.pace import LEAST, MOST, Pace, Rooms, Turns, lanes_ahead
+from services.ingest.pacer import PREVIEWS_IN_FLIGHT, TURN
+from shared.contracts.base import Channel, Phase, StageName
+from shared.contracts.commands import (
+    AssignIuv,
+    CancelBatch,
+    DispatchNotice,
+    PauseBatch,
+    PreviewRecord,
+    RecordCommand,
+    RegisterNotice,
+    ResumeBatch,
+    SendNotices,
+)
+from shared.contracts.facts import PreviewRendered
+from shared.contracts.record import Delivery, Record
+from tests.builders import BATCH
+from tests.ingest_house import IngestHouse, a_letter, about, answers, failed, stated
+
+PEC = Delivery(channel=Channel.PEC, address="a@pec.example")
+MAIL = Delivery(channel=Channel.EMAIL, address="a@example.org")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[IngestHouse]:
+    house = IngestHouse(tmp_path)
+    yield house
+    house.close()
+
+
+def rendered(house: IngestHouse, records: list[Record]) -> None:
+    """These rows have their notices, without a lane being the busier for it."""
+    for record in records:
+        with_position = stated(StageName.IUV, record).record
+        house.hear(stated(StageName.IUV, with_position), stated(StageName.RENDER, with_position))
+
+
+def by_batch(commands: list[RecordCommand]) -> Counter[UUID]:
+    return Counter(command.record.batch_id for command in commands)
+
+
+# -- what may be issued
+
+
+@pytest.mark.parametrize(
+    ("until", "before", "after"),
+    [(Phase.PREVIEW, [], []), (Phase.GENERATE, [AssignIuv], []), (Phase.SEND, [AssignIuv], [RegisterNotice])],
+)
+def test_a_phase_is_issued_once_it_is_allowed(
+    house: IngestHouse, until: Phase, before: list[type], after: list[type]
+) -> None:
+    records = house.batch(until=until)
+    assert [type(each) for each in house.issue()] == before
+    rendered(house, records)
+    assert [type(each) for each in house.issue()] == after
+
+
+def test_a_record_that_is_not_registered_is_dispatched(house: IngestHouse) -> None:
+    records = house.batch(register=False)
+    rendered(house, records)
+    assert isinstance(house.issue_one(), DispatchNotice)
+
+
+def test_a_command_carries_the_record_its_orders_and_a_rising_issue(house: IngestHouse) -> None:
+    [record] = house.batch()
+    first = house.issue_one()
+    assert (first.record, first.issue) == (record, 1)
+    house.hear(failed(record))
+    house.clock.forward(seconds=31)
+    assert house.issue_one().issue == 2
+
+
+def test_what_waits_is_not_issued_before_its_time(house: IngestHouse) -> None:
+    [record] = house.batch()
+    house.issue()
+    house.hear(house.deferred(record, seconds=10))
+    house.clock.forward(seconds=9)
+    assert house.issue() == []
+    house.clock.forward(seconds=1)
+    assert house.issue_one().issue == 2
+
+
+def test_a_record_whose_notice_failed_goes_through_iuv_again(house: IngestHouse) -> None:
+    [record] = house.batch()
+    house.issue()
+    house.hear(stated(StageName.IUV, record), failed(record, StageName.RENDER))
+    house.clock.forward(seconds=31)
+    command = house.issue_one()
+    assert isinstance(command, AssignIuv)
+    assert command.record.position is not None
+
+
+def test_nothing_is_issued_twice(house: IngestHouse) -> None:
+    house.batch(range(2, 12))
+    assert len(house.issue()) == 10
+    assert house.issue() == []
+
+
+def test_a_paused_batch_waits(house: IngestHouse) -> None:
+    house.batch()
+    house.tell(PauseBatch(**about()))
+    assert house.issue() == []
+    house.tell(ResumeBatch(**about()))
+    assert len(house.issue()) == 1
+
+
+def test_a_batch_into_which_a_file_is_merged_waits(house: IngestHouse) -> None:
+    house.batch()
+    batch = house.stored()
+    batch.merging = True
+    with house.service.database.write() as session:
+        session.add(batch)
+    assert house.issue() == []
+
+
+def test_a_batch_that_is_cancelled_issues_nothing_more(house: IngestHouse) -> None:
+    house.batch()
+    house.tell(CancelBatch(**about()))
+    assert house.issue() == []
+
+
+# -- how much
+
+
+def test_a_lane_takes_its_least_at_first(house: IngestHouse) -> None:
+    house.batch(range(2, 202))
+    assert len(house.issue()) == LEAST
+    assert house.issue() == []
+
+
+def test_a_record_counts_in_each_lane_of_its_phase_until_that_lanes_fact(house: IngestHouse) -> None:
+    records = house.batch(range(2, 202))
+    house.issue()
+    house.hear(*(stated(StageName.IUV, record) for record in records[:10]))
+    assert house.issue() == []  # the renderer still has all of them before it
+    house.hear(*answers(AssignIuv(record=records[0])))
+    [command, *_] = house.issue()
+    assert isinstance(command, RegisterNotice)
+
+
+def test_a_lane_that_answers_fast_gets_more(house: IngestHouse) -> None:
+    pace = Pace(clock=lambda: 0.0)
+    for _ in range(300):
+        pace.answered("m")
+    assert pace.capacity("m") == 300
+    for _ in range(MOST * 2):
+        pace.answered("m")
+    assert pace.capacity("m") == MOST
+
+
+def test_what_a_lane_did_long_ago_does_not_count() -> None:
+    time = [0.0]
+    pace = Pace(clock=lambda: time[0])
+    for _ in range(300):
+        pace.answered("m")
+    time[0] = 11.0
+    assert pace.capacity("m") == LEAST
+
+
+def test_facts_that_are_told_again_do_not_make_a_lane_look_fast(house: IngestHouse) -> None:
+    records = house.batch(range(2, 202))
+    house.issue()
+    for _ in range(10):
+        house.hear(*(stated(StageName.IUV, record) for record in records[:LEAST]))
+    rooms = Rooms(house.service.pacer._pace)
+    assert rooms.left(["iuv:c_x999"]) == LEAST
+
+
+def test_a_full_lane_holds_up_nobody_who_goes_elsewhere(house: IngestHouse) -> None:
+    rendered(house, house.batch(range(2, 102), register=False, delivery=PEC))
+    other = uuid4()
+    assert len(house.issue()) == LEAST
+    mixed = house.batch(range(2, 62), batch_id=other, register=False, delivery=PEC)
+    mail = house.batch((900,), batch_id=uuid4(), register=False, delivery=MAIL)
+    rendered(house, [*mixed, *mail])
+    assert [command.record.id for command in house.issue()] == [mail[0].id]
+
+
+def test_rows_for_a_full_lane_do_not_stand_before_others_of_their_own_batch(house: IngestHouse) -> None:
+    """The first hundred rows go by PEC, whose lane is full; the next by e-mail, and the last have no notice yet."""
+    records = house.batch(range(2, 152), register=False, delivery=PEC)
+    rendered(house, records[:120])
+    first = house.issue()
+    assert Counter(type(each) for each in first) == {DispatchNotice: LEAST, AssignIuv: 30}
+
+
+def test_the_rooms_of_several_lanes_are_those_of_the_fullest() -> None:
+    rooms = Rooms(Pace(clock=lambda: 0.0))
+    rooms.take(["a"], 40)
+    assert (rooms.left(["a", "b"]), rooms.left(["b"])) == (LEAST - 40, LEAST)
+    rooms.take(["a", "b"], 20)
+    assert (rooms.left(["a"]), rooms.left(["b"])) == (0, LEAST - 20)
+
+
+def test_the_lanes_ahead_are_those_of_the_phase() -> None:
+    assert lanes_ahead("iuv", "c", "pec") == ["iuv:c", "render"]
+    assert lanes_ahead("protocol", "c", "pec") == ["protocol:c", "dispatch:c:pec"]
+    assert lanes_ahead("withdraw", "c", "pec") == ["iuv:c"]
+
+
+# -- whose turn it is
+
+
+def test_two_batches_share_a_lane(house: IngestHouse) -> None:
+    one, two = uuid4(), uuid4()
+    for batch_id in (one, two):
+        house.batch(range(2, 502), batch_id=batch_id)
+    assert by_batch(house.issue()) == {one: TURN, two: LEAST - TURN}
+
+
+def test_places_that_fall_free_go_round(house: IngestHouse) -> None:
+    one, two = uuid4(), uuid4()
+    for batch_id in (one, two):
+        house.batch(range(2, 502), batch_id=batch_id, until=Phase.GENERATE)
+    in_flight = house.issue()
+    served: Counter[UUID] = Counter()
+    for _ in range(20):
+        done, in_flight = in_flight[0], in_flight[1:]
+        house.hear(*answers(done))
+        more = house.issue()
+        served += by_batch(more)
+        in_flight += more
+    assert served == {one: 10, two: 10}
+
+
+def test_a_small_batch_overtakes_a_large_one(house: IngestHouse) -> None:
+    large, small = uuid4(), uuid4()
+    house.batch(range(2, 1002), batch_id=large, until=Phase.GENERATE)
+    in_flight = house.issue()
+    house.batch(range(2, 5), batch_id=small, until=Phase.GENERATE)
+    served: Counter[UUID] = Counter()
+    for done in in_flight[:6]:
+        house.hear(*answers(done))
+        served += by_batch(house.issue())
+    assert served[small] == 3
+
+
+def test_creditors_take_turns_and_not_their_batches() -> None:
+    turns = Turns()
+    waiting = {uuid4(): "large", uuid4(): "large", uuid4(): "large", uuid4(): "small"}
+    served: list[str] = []
+    batches: list[UUID] = []
+    for _ in range(6):
+        batch = turns.next(waiting)
+        turns.served(batch, waiting[batch])
+        served.append(waiting[batch])
+        batches.append(batch)
+    assert Counter(served) == {"large": 3, "small": 3}
+    assert len(set(batches)) == 4
+
+
+# -- when the broker or the process is lost
+
+
+def test_what_was_not_confirmed_is_published_at_the_next_tick_and_nothing_more_meanwhile(house: IngestHouse) -> None:
+    house.batch(range(2, 202))
+    house.out.away = True
+    for _ in range(3):
+        with pytest.raises(ConnectionError):
+            house.service.pacer.tick()
+    house.out.away = False
+    assert len(house.issue()) == LEAST
+    assert sum(house.row(number).state == RowState.ISSUED for number in range(2, 202)) == LEAST
+
+
+def test_after_a_crash_what_is_issued_is_published_again_under_the_same_id(house: IngestHouse) -> None:
+    house.batch(range(2, 252))
+    house.service.pacer.tick()
+    before = {envelope.id: envelope.body for envelope in house.out.take_envelopes()}
+    house.crash()
+    assert house.service.republish() == len(before) == LEAST
+    assert {envelope.id: envelope.body for envelope in house.out.take_envelopes()} == before
+
+
+def test_republishing_goes_through_all_that_is_issued(house: IngestHouse) -> None:
+    for _ in range(5):
+        house.batch(range(2, 102), batch_id=uuid4(), until=Phase.GENERATE)
+    with house.service.database.write() as session:
+        session.connection().execute(text("UPDATE row SET state = 'issued', issue = 1"))
+    assert house.service.republish() == 500
+    assert len({command.record.id for command in house.out.take() if isinstance(command, RecordCommand)}) == 500
+
+
+# -- letters to look at
+
+
+def previews(house: IngestHouse) -> list[PreviewRecord]:
+    return [each for each in house.issue() if isinstance(each, PreviewRecord)]
+
+
+def shown(record: Record, revision: int = 1) -> PreviewRendered:
+    return PreviewRendered(batch_id=record.batch_id, record_id=record.id, revision=revision, letter=a_letter())
+
+
+def test_letters_are_previewed_a_bounded_number_at_a_time(house: IngestHouse) -> None:
+    records = house.batch(range(2, 102), until=Phase.PREVIEW, letter="scuolabus")
+    assert len(previews(house)) == PREVIEWS_IN_FLIGHT
+    assert previews(house) == []
+    house.hear(*(shown(record) for record in records[:3]))
+    assert [each.record.row for each in previews(house)] == [42, 43, 44]
+
+
+def test_only_letters_are_previewed_and_only_before_anything_is_generated(house: IngestHouse) -> None:
+    house.batch(batch_id=uuid4(), until=Phase.PREVIEW)
+    house.batch(batch_id=uuid4(), until=Phase.GENERATE, letter="scuolabus")
+    assert previews(house) == []
+
+
+def test_a_preview_that_a_crash_lost_is_asked_again(house: IngestHouse) -> None:
+    house.batch(until=Phase.PREVIEW, letter="scuolabus")
+    assert len(previews(house)) == 1
+    house.crash()
+    house.service.republish()
+    assert len(previews(house)) == 1
+
+
+def test_the_letter_of_values_that_were_corrected_since_is_not_kept(house: IngestHouse) -> None:
+    [record] = house.batch(until=Phase.PREVIEW, letter="scuolabus")
+    house.hear(shown(record, revision=0))
+    assert house.row().previewed is None
+    house.hear(shown(record))
+    assert house.row().previewed is not None
+
+
+# -- what it costs
+
+
+def plans(house: IngestHouse, work: Any) -> list[tuple[str, str]]:
+    """(statement, plan) of what `work` asks of the rows."""
+    asked: list[tuple[str, Any]] = []
+    engine = house.service.database.engine
+    listener = lambda _c, _cursor, statement, parameters, *_: asked.append((statement, parameters))  # noqa: E731
+    event.listen(engine, "before_cursor_execute", listener)
+    work()
+    event.remove(engine, "before_cursor_execute", listener)
+    found = []
+    with engine.connect() as connection:
+        for statement, parameters in asked:
+            if statement.startswith("SELECT") and '"row"' in statement:
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                found.append((statement, "\n".join(line[-1] for line in plan)))
+    return found
+
+
+@pytest.mark.parametrize("until", list(Phase))
+def test_the_clock_never_scans_the_rows(house: IngestHouse, until: Phase) -> None:
+    records = house.batch(range(2, 12), until=until, letter="scuolabus")
+    house.batch(batch_id=uuid4(), until=Phase.PREVIEW, letter="scuolabus")
+    found = plans(house, house.service.tick)
+    rendered(house, records[:3])
+    found += plans(house, house.service.tick)
+    house.tell(CancelBatch(**about()))
+    found += plans(house, house.service.tick)
+    assert found
+    for statement, plan in found:
+        assert "SCAN row" not in plan, statement
+
+
+def test_an_idle_batch_is_not_counted_at_every_tick(house: IngestHouse) -> None:
+    house.batch(range(2, 12), until=Phase.GENERATE)
+    house.go_on()
+    assert house.stored().stated == "generated"
+    found = plans(house, house.service.tick)
+    assert not any("count(" in statement and "batch_id" in statement.partition("GROUP BY")[2] for statement, _ in found)
+    house.tell(SendNotices(**about(BATCH)))
+    assert any(isinstance(each, RegisterNotice) for each in house.issue())
