@@ -10,7 +10,16 @@ import pytest
 from tests.audit import text_of
 from tests.e2e.run_hand import PEOPLE, counted, esito, run, sheet, staffetta
 
-LETTER_HEADINGS = ("Intestazione", "CodiceFiscale", "PartitaIva", "Importo", "IndirizzoPec", "Alunno", "Plesso", "Tratta")
+LETTER_HEADINGS = (
+    "Intestazione",
+    "CodiceFiscale",
+    "PartitaIva",
+    "Importo",
+    "IndirizzoPec",
+    "Alunno",
+    "Plesso",
+    "Tratta",
+)
 
 
 def test_a_row_without_an_address_gets_its_notice_and_is_handed_over_by_hand(tmp_path: Path) -> None:
