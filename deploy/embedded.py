@@ -46,11 +46,12 @@ RESTATE_SECONDS = 10.0
 NUMBERING = ("iuv", "protocol")
 STAGES: dict[str, tuple[Callable[[Setup], StageService], tuple[str, ...], int]] = {
     "iuv": (services.iuv.wire.wire, ("iuv",), 50),
-    "render": (services.render.wire.wire, ("render", "render.preview"), 16),
+    "render": (services.render.wire.wire, ("render", "render.preview", "render.preview"), 16),
     "protocol": (services.protocol.wire.wire, ("protocol",), 50),
     "dispatch": (services.dispatch.wire.wire, ("dispatch",), 20),
 }
-"""Stage → (its wire, its queues, the size of a handful)."""
+"""Stage → (its wire, its queues, the size of a handful). Previews are made one by one: two consumers keep both printing
+processes at work."""
 
 
 class FolderInUse(Exception):

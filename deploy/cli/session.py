@@ -13,6 +13,8 @@ from deploy.embedded import FolderInUse, Relay, locked
 from deploy.simulators.mail.simulator import MailSimulator
 from deploy.simulators.pagopa import PagoPaSimulator
 from services.protocol.model import RegisterNotDeclared
+from services.render.adapters.kit import PrintingConfigurationWrong
+from services.render.adapters.texts import TextsWrong
 from shared.creditors import Creditors, CreditorsError, SecretMissing, load_creditors
 from shared.log import configure
 from shared.settings import Settings
@@ -64,7 +66,7 @@ def opened(folder: Path) -> Iterator[Opened]:
             lasting = stack.enter_context(_lasting_folder())
         try:
             relay = Relay(hidden, creditors, lasting)
-        except (SecretMissing, RegisterNotDeclared) as error:
+        except (SecretMissing, RegisterNotDeclared, PrintingConfigurationWrong, TextsWrong) as error:
             raise WrongUse(str(error)) from error
         stack.callback(relay.stop)
         relay.start()

@@ -164,6 +164,6 @@ def _command(row: Row) -> Envelope:
 
 def _preview(row: Row) -> Envelope:
     """`issue` is the row's revision here: the answer tells by it which values it shows."""
-    command = PreviewRecord(record=row.whole, orders=row.current_orders, issue=row.revision)
+    command = PreviewRecord(record=row.whole, orders=row.current_orders, revision=row.revision)
     name = derived("preview", row.id, row.revision)
     return Envelope.of(command, source="ingest", correlation=row.batch_id, id=name)

@@ -138,7 +138,7 @@ class PreviewDesk:
         return PreviewRendered(
             batch_id=message.record.batch_id,
             record_id=message.record.id,
-            revision=message.issue,
+            revision=message.revision,
             letter=letter,
             code=code,
             detail=detail,

@@ -137,9 +137,10 @@ class WithdrawPosition(RecordCommand):
 
 
 class PreviewRecord(RecordCommand):
-    """Make the letter of a record that has no IUV yet, as FAC-SIMILE."""
+    """Make the letter of a record that has no IUV yet, as FAC-SIMILE. `revision`: of the row that it shows."""
 
     owner: ClassVar[str] = "render"
+    revision: int = 1
 
 
 class RegisterNotice(RecordCommand):
