@@ -82,8 +82,8 @@ class Pacer:
     # -- inside
 
     def _issue(self, session: Session) -> Iterator[Row]:
-        # asked again under the writer's lock: a merge or a pause may have come between
-        waiting = {batch.id: batch for batch in waiting_batches(session, self._now())}
+        # asked again under a lock: a merge or a pause may have come between
+        waiting = {batch.id: batch for batch in waiting_batches(session, self._now(), lock=True)}
         rooms = Rooms(self._pace)
         self._fill(session, rooms)
         while waiting:

@@ -25,8 +25,9 @@ def steps_of(batch: Batch) -> Sequence[str]:
     return (WITHDRAW, *(SEND_STEPS if batch.until == Phase.SEND.value else ()), *GENERATE_STEPS)
 
 
-def waiting_batches(session: Session, now: datetime) -> list[Batch]:
-    """The batches that have something to issue, the oldest first."""
+def waiting_batches(session: Session, now: datetime, *, lock: bool = False) -> list[Batch]:
+    """The batches that have something to issue, the oldest first. Under `lock` nobody merges a file into them or cancels
+    them meanwhile; those that somebody is changing are left out."""
     goes_on = and_(~col(Batch.paused), ~col(Batch.cancelling), ~col(Batch.cancelled))
     generate, send = col(Batch.until) != Phase.PREVIEW.value, col(Batch.until) == Phase.SEND.value
     withdrawals = or_(~col(Batch.paused), col(Batch.cancelling), col(Batch.cancelled))
@@ -42,7 +43,7 @@ def waiting_batches(session: Session, now: datetime) -> list[Batch]:
         )
         .order_by(col(Batch.created_at), col(Batch.id))
     )
-    return list(session.exec(query))
+    return list(session.exec(query.with_for_update(skip_locked=True) if lock else query))
 
 
 def candidates(session: Session, batch: UUID, step: str, channel: str, now: datetime, limit: int) -> list[Row]:
