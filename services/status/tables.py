@@ -114,9 +114,20 @@ class ProblemRow(Base, table=True):
     proposal: str = ""
 
 
+class RemovedRow(Base, table=True):
+    """A row that a corrected spreadsheet no longer has. What ingest said of it below `revision` is gone from the tables
+    above and below, and what still comes late is left out; it can come back under a higher one."""
+
+    __tablename__ = "removed"
+
+    record_id: UUID = Field(primary_key=True)
+    revision: int
+
+
 class TimelineRow(Base, table=True):
     """One fact about a record, or (without `record_id`) about a batch. The id is derived from what the fact says, so
-    that repeats and restatements meet in it. `restated`: only an old fact told again has come in."""
+    that repeats and restatements meet in it. `restated`: only an old fact told again has come in. `revision`: the row's,
+    where ingest speaks of a row."""
 
     __tablename__ = "timeline"
 
@@ -129,6 +140,7 @@ class TimelineRow(Base, table=True):
     stage: str = ""
     order: int = 0
     issue: int = 0
+    revision: int = 0
     code: str = ""
     detail: str = Field(default="", sa_type=Text)
     until: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -3,53 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
-from sqlmodel import select
 
 from services.status.fold import fold_handful
-from services.status.tables import Base, BatchRow, LaneRow, ProblemRow, RecordRow, TimelineRow
 from shared.contracts import facts
-from shared.contracts.base import Channel, Phase, StageName
-from shared.contracts.commands import BatchOptions, Message
+from shared.contracts.base import Phase, StageName
+from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
 from shared.contracts.record import Documents, Orders, Position, Record, SectionState, Sending
-from shared.db.engine import Database
 from shared.ids import record_id
 from tests.builders import BATCH, a_document, a_record
-
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-TABLES = (BatchRow, RecordRow, ProblemRow, TimelineRow, LaneRow)
-
-
-def database() -> Database:
-    found = Database("sqlite://", Base.metadata, schema="status")
-    found.create_all()
-    return found
-
-
-DATABASE = database()
-
-
-def wrapped(message: Message, minute: int = 0, *, restated: bool = False, source: str = "iuv") -> Envelope:
-    envelope = Envelope.of(message, source=source, restated=restated)
-    return Envelope(
-        **{name: getattr(envelope, name) for name in envelope.__slots__} | {"time": NOON + timedelta(minutes=minute)}
-    )
-
-
-def ingested(revision: int = 1, until: Phase = Phase.PREVIEW) -> facts.BatchIngested:
-    options = BatchOptions(channel=Channel.PEC, payment_type="scuolabus", due_date=date(2027, 1, 23))
-    return facts.BatchIngested(
-        batch_id=BATCH, revision=revision, client="dashboard", request_id=str(BATCH), creditor="c_x999", options=options,
-        sheet=a_document(), file_name="elenco.xlsx", until=until, created_at=NOON, rows=3, accepted=2, rejected=1,
-        total_cents=17010,
-    )  # fmt: skip
+from tests.fold_hand import DATABASE, NOON, ingested, model_after, one_by_one, states, wrapped
 
 
 def story() -> list[tuple[Message, str]]:
@@ -109,35 +75,7 @@ RETOLD = [
 ]
 
 
-def model_after(handfuls: Iterable[Sequence[Envelope]]) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, once the handfuls are folded into an empty database."""
-    with DATABASE.write() as session:
-        for table in TABLES:
-            session.execute(delete(table))
-    for handful in handfuls:
-        with DATABASE.write() as session:
-            fold_handful(session, handful)
-    with DATABASE.read() as session:
-        return {
-            table.__name__: sorted((row.model_dump() for row in session.exec(select(table))), key=identity)
-            for table in TABLES
-        }
-
-
-def identity(row: dict[str, Any]) -> list[str]:
-    """What orders rows: their keys, whatever the table."""
-    return [str(row.get(name)) for name in ("id", "record_id", "position", "stage", "lane")]
-
-
-def one_by_one(envelopes: Sequence[Envelope]) -> list[list[Envelope]]:
-    return [[envelope] for envelope in envelopes]
-
-
 TOLD_ONCE = model_after(one_by_one(STORY))
-
-
-def states(model: dict[str, list[dict[str, Any]]]) -> dict[int, str]:
-    return {row["row"]: row["state"] for row in model["RecordRow"]}
 
 
 def test_the_story_ends_where_it_should() -> None:

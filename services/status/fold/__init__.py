@@ -6,7 +6,7 @@ the cost per fact is small. The caller commits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from shared.contracts import facts
 from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
 from shared.contracts.registry import UnknownMessage
+from shared.ids import record_id
 
 __all__ = ["Touched", "fold", "fold_handful"]
 
@@ -88,18 +89,26 @@ def _about(messages: Sequence[Message]) -> tuple[set[UUID], set[UUID], set[UUID]
     record_ids: set[UUID] = set()
     command_ids: set[UUID] = set()
     for message in messages:
-        match message:
-            case facts.RecordFact():
-                record_ids.add(message.record.id)
-                batch_ids.add(message.record.batch_id)
-            case facts.RecordsAccepted():
-                record_ids.update(item.record.id for item in message.records)
-            case facts.RecordsRejected():
-                record_ids.update(item.record_id for item in message.rows)
-            case facts.StageFact() | facts.RecordParked() | facts.PreviewRendered():
-                record_ids.add(message.record_id)
-            case facts.CommandTaken() | facts.CommandRefused():
-                command_ids.add(message.command_id)
+        record_ids.update(_records_of(message))
+        if isinstance(message, facts.RecordFact):
+            batch_ids.add(message.record.batch_id)
+        if isinstance(message, facts.CommandTaken | facts.CommandRefused):
+            command_ids.add(message.command_id)
         if (batch_id := getattr(message, "batch_id", None)) is not None:
             batch_ids.add(batch_id)
     return batch_ids, record_ids, command_ids
+
+
+def _records_of(message: Message) -> Iterable[UUID]:
+    match message:
+        case facts.BatchIngested():
+            return (record_id(message.batch_id, row) for row in message.removed_rows)
+        case facts.RecordFact():
+            return (message.record.id,)
+        case facts.RecordsAccepted():
+            return (item.record.id for item in message.records)
+        case facts.RecordsRejected():
+            return (item.record_id for item in message.rows)
+        case facts.StageFact() | facts.RecordParked() | facts.PreviewRendered():
+            return (message.record_id,)
+    return ()

@@ -11,10 +11,11 @@ from shared.contracts import facts
 from shared.contracts.base import Phase
 from shared.contracts.envelope import Envelope
 from shared.contracts.registry import kebab
+from shared.ids import record_id
 
 
 def ingested(working: WorkingSet, fact: facts.BatchIngested, envelope: Envelope) -> None:
-    """The batch's own data."""
+    """The batch's own data, and the rows that its spreadsheet no longer has."""
     batch = working.batch(fact.batch_id)
     if fact.revision > batch.ingested_revision:
         batch.ingested_revision = fact.revision
@@ -22,6 +23,8 @@ def ingested(working: WorkingSet, fact: facts.BatchIngested, envelope: Envelope)
         batch.file_name, batch.created_at = fact.file_name, fact.created_at
         batch.options = fact.options.model_dump(mode="json")
         batch.ingested = fact.model_dump(mode="json")
+    for row in fact.removed_rows:
+        working.remove(fact.batch_id, record_id(fact.batch_id, row), fact.revision)
     _allow(working, fact.until, fact)
     _enter(working, fact, envelope)
 

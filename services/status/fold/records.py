@@ -25,7 +25,7 @@ def accepted(working: WorkingSet, fact: facts.RecordsAccepted, envelope: Envelop
             row.row_revision, row.rejected, row.cells, row.warnings = item.revision, False, None, len(item.warnings)
             working.problems(row, item.revision, item.warnings)
         _merge(working, row, item.record, (item.revision, _sum(item.orders)))
-        working.event("record-accepted", envelope, row, item.revision)
+        working.event("record-accepted", envelope, row, item.revision, revision=item.revision)
 
 
 def rejected(working: WorkingSet, fact: facts.RecordsRejected, envelope: Envelope) -> None:
@@ -36,7 +36,7 @@ def rejected(working: WorkingSet, fact: facts.RecordsRejected, envelope: Envelop
             row.row_revision, row.rejected, row.row, row.cells = item.revision, True, item.row, item.cells
             row.warnings = sum(problem.warning for problem in item.problems)
             working.problems(row, item.revision, item.problems)
-        working.event("record-rejected", envelope, row, item.revision)
+        working.event("record-rejected", envelope, row, item.revision, revision=item.revision)
 
 
 def stated(working: WorkingSet, fact: facts.RecordFact, envelope: Envelope) -> None:

@@ -13,7 +13,8 @@ from sqlalchemy import delete, insert
 from sqlmodel import Session, SQLModel, col, select
 
 from services.status.fold.derive import derive
-from services.status.tables import BatchRow, KeptCommand, ProblemRow, RecordRow, TimelineRow
+from services.status.fold.removing import Removals
+from services.status.tables import BatchRow, KeptCommand, ProblemRow, RecordRow, RemovedRow, TimelineRow
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import Problem
 from shared.contracts.record import Record
@@ -22,7 +23,7 @@ from shared.ids import derived
 CHUNK = 500
 """Ids per query: below every database's limit of parameters."""
 
-EMPTY = {"stage": "", "order": 0, "issue": 0, "code": "", "detail": "", "until": None}
+EMPTY = {"stage": "", "order": 0, "issue": 0, "revision": 0, "code": "", "detail": "", "until": None}
 """A timeline entry of a fact that says no more than that it happened. Plain rows: the mapper would cost more than all
 the rest."""
 
@@ -51,6 +52,7 @@ class WorkingSet:
         self._problems: dict[UUID, list[dict[str, Any]]] = {}
         self._timeline: dict[UUID, dict[str, Any]] = {}
         self._newly_cancelled: set[UUID] = set()
+        self._removals = Removals(session)
         self.touched = Touched()
 
     def load(self, batch_ids: Collection[UUID], record_ids: Collection[UUID], command_ids: Collection[UUID]) -> None:
@@ -58,6 +60,7 @@ class WorkingSet:
         self._batches = {row.id: row for row in self._all(BatchRow, BatchRow.id, batch_ids)}
         self._rows = {row.id: row for row in self._all(RecordRow, RecordRow.id, record_ids)}
         self.commands = {row.id: row for row in self._all(KeptCommand, KeptCommand.id, command_ids)}
+        self._removals = Removals(self.session, self._all(RemovedRow, RemovedRow.record_id, record_ids))
 
     def batch(self, batch_id: UUID) -> BatchRow:
         """The batch's row, touched."""
@@ -100,6 +103,12 @@ class WorkingSet:
             self._newly_cancelled.add(batch.id)
         batch.cancelled = True
 
+    def remove(self, batch_id: UUID, record_id: UUID, revision: int) -> None:
+        """The row was taken out of the spreadsheet: what ingest said of it below `revision` is void."""
+        if self._removals.add(record_id, revision):
+            self.batch(batch_id)
+            self.touched.changes[batch_id].add(record_id)
+
     def event(self, kind: str, envelope: Envelope, about: RecordRow | BatchRow, *parts: object, **said: Any) -> None:
         """Enter a fact in the timeline. `parts` tell it from the others of its kind about the same record or batch."""
         record_id, batch_id = (about.id, about.batch_id) if isinstance(about, RecordRow) else (None, about.id)
@@ -112,8 +121,10 @@ class WorkingSet:
 
     def flush(self) -> Touched:
         """Derive what is searched by, and write everything."""
+        for row in [row for row in self._rows.values() if self._removals.takes(row)]:
+            self._drop(row)
         for record_ids in self.touched.changes.values():
-            for record_id in record_ids:
+            for record_id in record_ids & self._rows.keys():
                 self._derive(self._rows[record_id])
         self.session.flush()
         for batch_id in self._newly_cancelled:
@@ -124,6 +135,14 @@ class WorkingSet:
 
     def _derive(self, row: RecordRow) -> None:
         derive(row, self.record(row), cancelled=self._batches[row.batch_id].cancelled)
+
+    def _drop(self, row: RecordRow) -> None:
+        del self._rows[row.id]
+        self._problems[row.id] = []
+        if row in self.session.new:
+            self.session.expunge(row)
+        else:
+            self.session.delete(row)
 
     def _derive_all(self, batch_id: UUID) -> None:
         rows = self.session.exec(
@@ -139,6 +158,8 @@ class WorkingSet:
         self._insert(ProblemRow, [row for rows in self._problems.values() for row in rows])
 
     def _flush_timeline(self) -> None:
+        self._removals.clear_timeline()
+        self._timeline = {key: entry for key, entry in self._timeline.items() if not self._removals.takes_entry(entry)}
         standing = {row.id: row for row in self._all(TimelineRow, TimelineRow.id, self._timeline)}
         for entry_id, row in standing.items():
             entry = self._timeline.pop(entry_id)
