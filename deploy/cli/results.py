@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,8 @@ from shared.contracts.record import DocumentRef, Section, SectionState
 
 ROME = ZoneInfo("Europe/Rome")
 ESITO = "EsitoInvioMassivo.xlsx"
-NEEDS_A_PERSON = (RowState.REJECTED, RowState.REFUSED, RowState.PARKED, RowState.UNCERTAIN)
+NOTHING_LEFT = (State.READY, State.GENERATED)
+STUCK = (RowState.REFUSED, RowState.PARKED, RowState.UNCERTAIN)
 
 
 @dataclass(slots=True)
@@ -34,7 +36,10 @@ class Summary:
 
     rows: int = 0
     states: Counter[str] = field(default_factory=Counter)
-    needs_a_person: bool = False
+    rejected: int = 0
+    """Rows to correct in the spreadsheet."""
+    stuck: int = 0
+    """Rows that a person has to look at in the dashboard."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -51,7 +56,8 @@ def write_results(session: Opened, batch_id: UUID, sheet: bytes) -> Summary:
             technical.append(details)
             summary.rows += 1
             summary.states[outcomes[row.number].state] += 1
-            summary.needs_a_person = summary.needs_a_person or row.state in NEEDS_A_PERSON
+            summary.rejected += row.state == RowState.REJECTED
+            summary.stuck += row.state in STUCK
     with tempfile.TemporaryDirectory(prefix="staffetta-") as folder:
         source = Path(folder) / "tracciato.xlsx"
         source.write_bytes(sheet)
@@ -63,7 +69,7 @@ def write_results(session: Opened, batch_id: UUID, sheet: bytes) -> Summary:
 
 def _outcome(session: Opened, batch: Batch, row: Row) -> tuple[Outcome, TechnicalRow]:
     if row.record is None:
-        reason = " ".join(f"{problem['column']}: {problem['message']}" for problem in row.problems)
+        reason = _sentences(row.problems)
         codes = " ".join(problem["code"] for problem in row.problems)
         return Outcome(TITLES[State.TO_CORRECT], reason), TechnicalRow(row.number, str(row.id), codes=codes)
     record, orders = row.whole, row.current_orders
@@ -74,7 +80,7 @@ def _outcome(session: Opened, batch: Batch, row: Row) -> tuple[Outcome, Technica
     registered_at = registration.registered_at if registration else None
     outcome = Outcome(
         state=TITLES[verdict.state],
-        reason=explained(verdict.code, verdict.detail) if verdict.code or verdict.detail else "",
+        reason=explained(verdict.code, verdict.detail) or _doubts(row, verdict.state),
         notice_code=position.notice_code if position else "",
         iuv=position.iuv if position else "",
         protocol_number=registration.number if registration else "",
@@ -85,6 +91,20 @@ def _outcome(session: Opened, batch: Batch, row: Row) -> tuple[Outcome, Technica
     codes = " ".join(dict.fromkeys(filter(None, (verdict.code, row.code))))
     message_id = record.sending.message_id if record.sending else ""
     return outcome, TechnicalRow(row.number, str(row.id), message_id, codes)
+
+
+def _sentences(problems: Sequence[Mapping[str, Any]]) -> str:
+    """What is wrong, column by column, with the value to put instead where there is one."""
+    return " ".join(
+        f"{problem['column']}: {problem['message']}"
+        + (f" Proposta: {problem['proposal']}." if problem["proposal"] else "")
+        for problem in problems
+    )
+
+
+def _doubts(row: Row, state: State) -> str:
+    """The row's warnings, while nothing has left: the counts of the summary do not say which rows they are."""
+    return f"Da guardare: {_sentences(row.warnings)}" if row.warnings and state in NOTHING_LEFT else ""
 
 
 S = TypeVar("S", bound=Section)

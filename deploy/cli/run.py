@@ -9,10 +9,11 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from deploy.cli.progress import Watch
-from deploy.cli.results import Summary, write_results
+from deploy.cli.results import ESITO, Summary, write_results
 from deploy.cli.session import HIDDEN, Opened, WrongUse, opened
 from shared.contracts.base import Channel, Phase
 from shared.contracts.commands import BatchOptions, RegisterOptions, RequestBatch, RetryRecords
@@ -52,7 +53,7 @@ def run_file(file: Path, options: Options, out: Path) -> int:
         with opened(out) as session:
             return _run(session, sheet, file.name, options)
     except WrongUse as wrong:
-        console.print(f"[red]{wrong}[/]", highlight=False)
+        console.print(f"[red]{escape(str(wrong))}[/]", highlight=False)
         return 2
     except KeyboardInterrupt:
         console.print("Interrotto. Nulla è perduto: lo stesso comando riprende da qui.")
@@ -98,7 +99,7 @@ def _run(session: Opened, sheet: bytes, name: str, options: Options) -> int:
     _drain(session)
     summary = write_results(session, batch_id, sheet)
     _tell(session, summary, options, name, time.monotonic() - started)
-    return 1 if summary.needs_a_person else 0
+    return 1 if summary.rejected or summary.stuck else 0
 
 
 def _batch_options(session: Opened, options: Options) -> BatchOptions:
@@ -129,11 +130,13 @@ def _ask(session: Opened, command: RequestBatch | RetryRecords) -> CommandTaken 
 
 
 def _refused(session: Opened, answer: CommandRefused) -> int:
-    console.print(f"[red]{answer.message}[/] [dim]({answer.code})[/]", highlight=False)
+    console.print(f"[red]{escape(answer.message)}[/] [dim]({answer.code})[/]", highlight=False)
     for problem in answer.rows:
-        console.print(f"  riga {problem.row}: {problem.message} [dim]({problem.code})[/]", highlight=False)
+        console.print(f"  riga {problem.row}: {escape(problem.message)} [dim]({problem.code})[/]", highlight=False)
     if answer.rows:
-        console.print(f"Per correggere una riga già emessa: staffetta up {session.folder}", highlight=False)
+        console.print(
+            f"Per correggere una riga già emessa: staffetta up {escape(str(session.folder))}", highlight=False
+        )
     return 2
 
 
@@ -146,7 +149,7 @@ def _drain(session: Opened) -> None:
 
 
 def _tell(session: Opened, summary: Summary, options: Options, name: str, seconds: float) -> None:
-    console.print(f"\n[bold]{name}[/]: {summary.rows} righe in {seconds:.1f} s", highlight=False)
+    console.print(f"\n[bold]{escape(name)}[/]: {summary.rows} righe in {seconds:.1f} s", highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2))
     table.add_column("Esito")
     table.add_column("Righe", justify="right")
@@ -154,16 +157,24 @@ def _tell(session: Opened, summary: Summary, options: Options, name: str, second
         table.add_row(state, str(count))
     console.print(table)
     for line in summary.notes:
-        console.print(f"  {line}", highlight=False)
+        console.print(f"  {escape(line)}", highlight=False)
     if session.creditors.rehearsal:
         console.print("[yellow]AMBIENTE DI PROVA:[/] pagoPA e posta sono simulati; nessun avviso è pagabile.")
-    console.print(
-        f"Risultati in {session.folder}/: EsitoInvioMassivo.xlsx, avvisi/, lettere/, inviati/", highlight=False
-    )
+    made = [f"{name}/" for name in ("avvisi", "lettere", "inviati") if any(session.folder.glob(f"{name}/*"))]
+    console.print(f"Risultati in {escape(str(session.folder))}/: {', '.join([ESITO, *made])}", highlight=False)
     further = {Phase.PREVIEW: "generate", Phase.GENERATE: "send"}.get(options.until)
-    if summary.needs_a_person:
-        console.print(f"Per vedere e sistemare ciò che è fermo: staffetta up {session.folder}", highlight=False)
-    elif further:
+    if summary.rejected:
+        console.print(
+            f"Righe da correggere: il perché è in {ESITO}, colonna Motivo. Correggi il foglio e ripeti lo stesso comando.",
+            highlight=False,
+        )
+    if summary.stuck:
+        console.print(
+            f"Per vedere e sistemare ciò che è fermo: staffetta up {escape(str(session.folder))}", highlight=False
+        )
+    elif further and not summary.rejected:
         console.print(f"Poi, lo stesso comando con --until {further}", highlight=False)
-    else:
-        console.print(f"Per guardare gli avvisi nel cruscotto: staffetta up {session.folder}", highlight=False)
+    elif not summary.rejected:
+        console.print(
+            f"Per guardare gli avvisi nel cruscotto: staffetta up {escape(str(session.folder))}", highlight=False
+        )

@@ -9,6 +9,7 @@ from types import FrameType
 
 import uvicorn
 from rich.console import Console
+from rich.markup import escape
 
 from deploy.cli.session import WrongUse, opened
 
@@ -44,6 +45,6 @@ def serve(folder: Path, port: int) -> int:
             config = uvicorn.Config(session.relay.status.app, log_config=None, access_log=False, server_header=False)
             _Server(config).run([listener])
     except WrongUse as wrong:
-        console.print(f"[red]{wrong}[/]", highlight=False)
+        console.print(f"[red]{escape(str(wrong))}[/]", highlight=False)
         return 2
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit import text_of
-from tests.e2e.run_hand import PEOPLE, counted, esito, run, sheet, staffetta
+from tests.e2e.run_hand import HEADINGS, PEOPLE, counted, esito, run, sheet, staffetta
 
 LETTER_HEADINGS = (
     "Intestazione",
@@ -64,8 +64,10 @@ def test_a_corrected_file_brings_in_the_rows_that_had_problems_and_nothing_else(
     assert code == 1, said
     first = esito(tmp_path / "out")
     assert first[5]["Esito"] == "Da correggere"
-    assert "CodiceFiscale" in first[5]["Motivo"]
+    assert "CodiceFiscale: Il codice non è corretto" in first[5]["Motivo"]
     assert "Importo" in first[5]["Motivo"]
+    assert "ripeti lo stesso comando" in said
+    assert "staffetta up" not in said
 
     right = ("Neri Paolo", "NREPLA80A01H501B", None, "1234,00", "paolo.neri@posta.example")
     code, said = run(sheet(tmp_path / "again.xlsx", [*PEOPLE, right]), folder=tmp_path)
@@ -75,6 +77,29 @@ def test_a_corrected_file_brings_in_the_rows_that_had_problems_and_nothing_else(
     assert second[5]["Esito"] == "Inviato"
     assert [second[row]["IUV"] for row in (2, 3, 4)] == [first[row]["IUV"] for row in (2, 3, 4)]
     assert counted(tmp_path / "out")["messages"] == 3
+
+
+def test_the_preview_says_which_rows_to_look_at_and_what_to_put_instead(tmp_path: Path) -> None:
+    doubtful = ("Neri Paolo", "NREPLA80A01H501B", None, "12,00", "paolo.neri@gmial.com")
+    shortened = ("Officina Esempio", None, 1234560587, 12, "officina@posta.example")
+    code, said = run(sheet(tmp_path / "rows.xlsx", [*PEOPLE, doubtful, shortened]), folder=tmp_path, until="preview")
+
+    assert code == 1, said
+    rows = esito(tmp_path / "out")
+    assert rows[5]["Motivo"].startswith("Da guardare: IndirizzoPec: Il dominio dell'indirizzo sembra scritto male")
+    assert rows[5]["Esito"] == "Pronto"
+    assert rows[6]["Motivo"].endswith("Proposta: 01234560587.")
+    assert "EsitoInvioMassivo.xlsx\n" in said, "nothing else was made"
+
+
+def test_a_heading_that_looks_like_markup_is_told_as_it_is(tmp_path: Path) -> None:
+    file = sheet(tmp_path / "[bold]rows.xlsx", [(*row, "x") for row in PEOPLE], (*HEADINGS, "Note [/] [red]"))
+
+    code, said = run(file, folder=tmp_path, out="[out]", until="preview")
+
+    assert code == 0, said
+    assert "Colonne ignorate: Note [/] [red]." in said
+    assert "[bold]rows.xlsx: 3 righe" in said
 
 
 def test_a_file_that_changes_moves_or_drops_an_issued_row_does_not_come_in(tmp_path: Path) -> None:
