@@ -33,7 +33,7 @@ STRUCTURE: Final[dict[str, str]] = {
 """One at a time: the reading stops at the first."""
 
 PROBLEMS: Final[dict[str, str]] = {
-    "missing-value": "Manca {column}: compila la cella.",
+    "missing-value": "Manca il valore: compila la cella.",
     "merged-cell": "La cella fa parte di celle unite: dividile e scrivi il valore in ogni riga.",
     "error-cell": "La cella contiene un errore di Excel: correggi la formula o scrivi il valore.",
     "formula-without-value": "La formula non ha un valore salvato: apri il file in Excel, ricalcola e salva, oppure scrivi il valore.",
@@ -45,9 +45,9 @@ PROBLEMS: Final[dict[str, str]] = {
     "does-not-fit": "Il testo non entra nello spazio previsto sull'avviso: accorcialo.",
     "missing-code": "Mancano sia il codice fiscale sia la partita IVA: compila almeno uno dei due.",
     "leading-zeros-lost": "Excel ha tolto gli zeri iniziali: imposta la cella come Testo e scrivi tutte le {digits} cifre.",
-    "wrong-code-length": "{column} deve avere {expected}: controlla di averlo scritto per intero.",
-    "wrong-check-character": "{column} non è corretto (il carattere di controllo non torna): ricontrollalo sul documento.",
-    "malformed-code": "{column} non ha la forma di un codice valido: ricontrollalo sul documento.",
+    "wrong-code-length": "Il codice deve avere {expected}: controlla di averlo scritto per intero.",
+    "wrong-check-character": "Il codice non è corretto (il carattere di controllo non torna): ricontrollalo sul documento.",
+    "malformed-code": "Il codice non ha la forma giusta: ricontrollalo sul documento.",
     "code-in-wrong-column": "Questo è un codice fiscale di 16 caratteri: spostalo nella colonna CodiceFiscale.",
     "not-an-amount": "L'importo non è un numero: scrivi per esempio 1234,56.",
     "ambiguous-amount": "L'importo si può leggere in due modi (migliaia o decimali): scrivi per esempio 1234,00 oppure 1,23.",
