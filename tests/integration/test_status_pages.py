@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -356,3 +357,38 @@ def test_money_and_days_are_written_as_italians_read_them() -> None:
     assert euro(123456789) == "1.234.567,89\u00a0€"
     assert str(parsed_day("1/2/2027")) == "2027-02-01"
     assert parsed_day("2027-02-01") is None
+
+
+def test_a_lane_that_waits_is_told_with_the_name_as_it_is_written(house: House) -> None:
+    async def story(browser: httpx.AsyncClient) -> None:
+        batch_id = batch_of(await browser.post("/api/v1/batches", data=api_fields(), files=sheet_part()))
+        request = house.broker.last()
+        assert isinstance(request, RequestBatch)
+        house.ingest(request, [a_record(2, batch_id=batch_id)])
+        house.tell(facts.BatchAllowed(batch_id=batch_id, until=Phase.GENERATE))
+        since = datetime(2026, 11, 24, 9, 42, tzinfo=UTC)
+        house.tell(
+            facts.LaneClosed(stage=StageName.IUV, lane="pagopa", code="pagopa-no-answer", since=since), source="iuv"
+        )
+
+        shown = (await browser.get(f"/invii/{batch_id}")).text
+
+        assert "In attesa: pagoPA non risponde dalle 10:42." in shown
+
+    browse(house, story)
+
+
+def test_the_preview_shows_what_goes_on_every_notice_and_registration(house: House) -> None:
+    async def story(browser: httpx.AsyncClient) -> None:
+        asked = api_fields(reason="Scuolabus 2027", subject="Avviso scuolabus", classification="7.1")
+        batch_id = batch_of(await browser.post("/api/v1/batches", data=asked, files=sheet_part()))
+        request = house.broker.last()
+        assert isinstance(request, RequestBatch)
+        house.ingest(request, [a_record(2, batch_id=batch_id)])
+
+        shown = (await browser.get(f"/invii/{batch_id}/anteprima")).text
+
+        for text in ("Scuolabus 2027", "Avviso scuolabus", "7.1"):
+            assert f"<dd>{text}</dd>" in shown
+
+    browse(house, story)
