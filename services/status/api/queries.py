@@ -112,19 +112,18 @@ def state_counts(session: Session, batch_ids: Collection[UUID]) -> dict[UUID, li
 
 def problem_counts(session: Session, batch_id: UUID) -> list[ProblemCount]:
     """Problems and warnings by cause, what stops rows first, then the most frequent."""
-    group = col(ProblemRow.code), col(ProblemRow.column), col(ProblemRow.warning)
+    group = col(ProblemRow.warning), col(ProblemRow.code), col(ProblemRow.column)
     counted = (
-        sa.select(*group, func.count(), func.min(ProblemRow.message))
+        sa.select(*group, func.count())
         .where(col(ProblemRow.batch_id) == batch_id)
         .group_by(*group)
         .order_by(col(ProblemRow.warning), func.count().desc(), col(ProblemRow.code))
     )
     return [
         ProblemCount(
-            code=code, column=column, warning=warning, message=message, count=count,
-            rows=_first_rows(session, batch_id, code, column),
+            code=code, column=column, warning=warning, count=count, **_first(session, batch_id, warning, code, column)
         )
-        for code, column, warning, count, message in session.connection().execute(counted)
+        for warning, code, column, count in session.connection().execute(counted)
     ]  # fmt: skip
 
 
@@ -188,9 +187,17 @@ def _summary(row: BatchRow, counts: list[StateCount]) -> dict[str, Any]:
     } | {name: told[name] for name in ("rows", "accepted", "rejected", "total_cents")}  # fmt: skip
 
 
-def _first_rows(session: Session, batch_id: UUID, code: str, column: str) -> list[int]:
-    of_cause = (ProblemRow.batch_id == batch_id, ProblemRow.code == code, ProblemRow.column == column)
-    return list(session.exec(select(ProblemRow.row).where(*of_cause).order_by(col(ProblemRow.row)).limit(ROWS_NAMED)))
+def _first(session: Session, batch_id: UUID, warning: bool, code: str, column: str) -> dict[str, Any]:
+    """The first rows of a cause, by number, and what the very first is told."""
+    first = (
+        select(ProblemRow.row, ProblemRow.message)
+        .where(ProblemRow.batch_id == batch_id, ProblemRow.warning == warning)
+        .where(ProblemRow.code == code, ProblemRow.column == column)
+        .order_by(col(ProblemRow.row))
+        .limit(ROWS_NAMED)
+    )
+    found = session.exec(first).all()
+    return {"rows": [row for row, _ in found], "message": found[0][1] if found else ""}
 
 
 def _channels(session: Session, batch_id: UUID) -> list[ChannelCount]:

@@ -50,14 +50,17 @@ def record_page(session: Session, search: RecordSearch, batch_id: UUID | None = 
         if batch_id
         else [col(BatchRow.created_at).desc(), col(RecordRow.batch_id), col(RecordRow.row)]
     )
-    found = (
-        select(RecordRow, BatchRow)
-        .join(BatchRow, col(BatchRow.id) == col(RecordRow.batch_id))
+    joined = col(BatchRow.id) == col(RecordRow.batch_id)
+    # The ids first: a page far down would otherwise sort whole rows only to skip them.
+    shown = (
+        select(RecordRow.id)
+        .join(BatchRow, joined)
         .where(*wanted)
         .order_by(*order)
         .limit(search.page_size)
         .offset((search.page - 1) * search.page_size)
     )
+    found = select(RecordRow, BatchRow).join(BatchRow, joined).where(col(RecordRow.id).in_(shown)).order_by(*order)
     lanes, now = closed_lanes(session), datetime.now(UTC)
     items = [RecordSummary(**_summary(row, batch, lanes, now)) for row, batch in session.exec(found)]
     pages = max(1, -(-total // search.page_size))

@@ -12,7 +12,7 @@ from services.status.api import deciding
 from services.status.api.asked import RecordSearch
 from services.status.api.context import Context, Here
 from services.status.api.deciding import Decision, objection
-from services.status.api.queries import batch_detail, batch_page, problem_rows
+from services.status.api.queries import batch_detail, batch_page, batch_row, problem_rows
 from services.status.api.record_queries import record_page
 from services.status.api.schemas import BatchDetail
 from services.status.model import State
@@ -119,7 +119,7 @@ def confirm(request: Request, context: Here, batch_id: UUID, decision: Decision)
 def restate(context: Here, batch_id: UUID, key: Submitted) -> Response:
     """*Riallinea* one batch."""
     with context.database.read() as session:
-        batch_detail(session, batch_id)
+        batch_row(session, batch_id)
     deciding.restate(context, [batch_id], key)
     return go(f"/invii/{batch_id}")
 

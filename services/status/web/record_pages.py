@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from services.status.api.asked import RecordSearch
 from services.status.api.context import Context, Here
-from services.status.api.queries import batch_detail, state_counts, total_counts
+from services.status.api.queries import batch_row, state_counts, total_counts
 from services.status.api.record_queries import record_detail, record_page
 from services.status.model import State
 from services.status.web.render import go, show
@@ -88,7 +88,7 @@ def show_notice(
 ) -> Response:  # fmt: skip
     with context.database.read() as session:
         detail = record_detail(session, record_id)
-        batch = batch_detail(session, detail.batch_id)
+        batch = batch_row(session, detail.batch_id)
     status = 422 if errors else 200
     return show(
         request,
@@ -106,7 +106,7 @@ def show_notice(
 def _listed(request: Request, context: Context, batch_id: UUID | None, wanted: Filter) -> Response:
     search = wanted.search()
     with context.database.read() as session:
-        batch = batch_detail(session, batch_id) if batch_id else None
+        batch = batch_row(session, batch_id) if batch_id else None
         counts = state_counts(session, [batch_id])[batch_id] if batch_id else total_counts(session)
         found = record_page(session, search, batch_id)
     return show(
