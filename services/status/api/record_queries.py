@@ -48,7 +48,7 @@ def record_page(session: Session, search: RecordSearch, batch_id: UUID | None = 
     order: Sequence[Any] = (
         [col(RecordRow.row)]
         if batch_id
-        else [col(BatchRow.created_at).desc(), col(RecordRow.batch_id), col(RecordRow.row)]
+        else [col(BatchRow.created_at).desc(), col(BatchRow.id), col(RecordRow.row)]
     )
     joined = col(BatchRow.id) == col(RecordRow.batch_id)
     # The ids first: a page far down would otherwise sort whole rows only to skip them.
