@@ -1,6 +1,6 @@
 """The document store: content-addressed, so that a name proves the bytes.
 
-A folder here (embedded), in the layout `ab/cd/<sha256>`; written to a temporary name, fsynced, renamed, and the folder
+A folder here (embedded), in the layout `ab/cd/<sha256>`; written to a temporary name, fsynced, renamed, and the folders
 fsynced, before anyone records the reference.
 """
 
@@ -43,7 +43,9 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._entered: set[Path] = set()
         root.mkdir(parents=True, exist_ok=True)
+        _sync(root.parent)
 
     def path(self, ref: DocumentRef) -> Path:
         """Where the document lies (whether or not it is there)."""
@@ -53,21 +55,41 @@ class FolderStore:
         """See `DocumentStore.put`."""
         ref = DocumentRef(sha256=hashlib.sha256(content).hexdigest(), media_type=media_type, size=len(content))
         target = self.path(ref)
-        if target.exists() and target.stat().st_size == len(content):
-            return ref
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        # Bytes that are there may be of a writer that a power cut stopped before its last fsync, or damaged since.
+        if not self._holds(target, content):
+            self._make(target.parent)
+            self._write(target, content)
+        _sync(target.parent)
         return ref
+
+    def _holds(self, target: Path, content: bytes) -> bool:
+        try:
+            if target.read_bytes() != content:
+                return False
+        except FileNotFoundError:
+            return False
+        _sync(target)
+        return True
+
+    def _make(self, folder: Path) -> None:
+        """The folder and the one above it, each entered in its parent for good: once per process, whoever made them."""
+        for each in (folder.parent, folder):
+            if each not in self._entered:
+                each.mkdir(exist_ok=True)
+                _sync(each.parent)
+                self._entered.add(each)
+
+    def _write(self, target: Path, content: bytes) -> None:
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)  # a full disk must not fill up further
+            raise
 
     def get(self, ref: DocumentRef) -> bytes:
         """See `DocumentStore.get`."""
@@ -78,3 +100,12 @@ class FolderStore:
         if hashlib.sha256(content).hexdigest() != ref.sha256:
             raise DocumentCorrupt(ref.sha256)
         return content
+
+
+def _sync(path: Path) -> None:
+    """To the disk: a file's bytes, or a folder's entries."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
