@@ -101,7 +101,7 @@ class Watch:
 
     def _why(self, step: Step) -> str:
         closed = self._relay.runners[step.value].lanes.closed()
-        return "; ".join(lane_message(step.value, since) for _, since in closed.values())
+        return "; ".join(lane_message(step.value, code, since) for code, since in closed.values())
 
     def _previews_done(self, session: Session, total: int) -> bool:
         if not self._letter or self._previews is None:

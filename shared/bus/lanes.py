@@ -26,6 +26,8 @@ class _Lane:
     failures: int = 0
     closed_since: datetime | None = None
     code: str = ""
+    shut: bool = False
+    """It answers, and refuses us: whoever reads this can mend it, which silence does not tell."""
     probes: int = 0
     next_probe: datetime | None = None
     probing_since: datetime | None = None
@@ -97,11 +99,13 @@ class Lanes:
             state.probing_since = None
             now = self.now()
             if state.closed_since is not None:
+                if state.shut != shut:
+                    state.closed_since, state.code, state.shut, state.told = now, code, shut, ""
                 if state.next_probe is not None and now >= state.next_probe:
                     state.probes += 1
                     state.next_probe = now + self.waits[min(state.probes, len(self.waits) - 1)]
             elif shut or state.failures >= FAILURES_TO_CLOSE:
-                state.closed_since, state.code, state.probes = now, code, 0
+                state.closed_since, state.code, state.shut, state.probes = now, code, shut, 0
                 state.next_probe = now + self.waits[0]
             return self._closing(lane, state)
 

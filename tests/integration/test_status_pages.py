@@ -375,6 +375,14 @@ def test_a_lane_that_waits_is_told_with_the_name_as_it_is_written(house: House) 
 
         assert "In attesa: pagoPA non risponde dalle 10:42." in shown
 
+        later = datetime(2026, 11, 24, 9, 50, tzinfo=UTC)
+        refused = facts.LaneClosed(stage=StageName.IUV, lane="pagopa", code="pagopa-key-refused", since=later)
+        house.tell(refused, source="iuv")
+
+        shown = unescape((await browser.get(f"/invii/{batch_id}")).text)
+
+        assert "pagoPA non accetta la chiave di accesso dell'ente dalle 10:50; avvisare chi gestisce" in shown
+
     browse(house, story)
 
 

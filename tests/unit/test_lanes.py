@@ -35,6 +35,17 @@ def test_an_answer_between_failures_keeps_a_lane_open() -> None:
     assert lanes.closed() == {}
 
 
+def test_a_refusal_on_a_silent_lane_is_said_and_so_is_the_silence_after_it() -> None:
+    clock = Clock()
+    lanes = closed(clock)
+    clock.forward(minutes=1)
+    assert lanes.failed("m", "login-refused", shut=True) == LaneEvent("m", "login-refused", clock.time)
+    assert lanes.failed("m", "login-refused", shut=True) is None
+    clock.forward(minutes=1)
+    assert lanes.failed("m", "timeout") == LaneEvent("m", "timeout", clock.time)
+    assert lanes.closed() == {"m": ("timeout", clock.time)}
+
+
 def test_a_refused_login_closes_a_lane_at_once() -> None:
     lanes = Lanes(Clock())
     assert lanes.failed("m", "login-refused", shut=True) == LaneEvent("m", "login-refused", NOON)

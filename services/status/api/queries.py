@@ -170,7 +170,7 @@ def closed_lanes(session: Session) -> list[Lane]:
     return [
         Lane(
             stage=StageName(row.stage), lane=row.lane, code=row.code, since=row.closed_since,
-            message=lane_message(row.stage, row.closed_since),
+            message=lane_message(row.stage, row.code, row.closed_since),
         )
         for row in rows
         if row.closed and row.closed_since is not None

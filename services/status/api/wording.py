@@ -27,6 +27,12 @@ OUTSIDE: Mapping[str, str] = {
     StageName.PROTOCOL: "il protocollo non risponde",
     StageName.DISPATCH: "la casella di posta non risponde",
 }
+REFUSED: Mapping[str, str] = {
+    "pagopa-key-refused": "pagoPA non accetta la chiave di accesso dell'ente",
+    "pagopa-key-not-allowed": "la chiave di accesso a pagoPA non vale per questo ente",
+    "mailbox-login-refused": "la casella di posta rifiuta nome utente o password",
+}
+"""Why a lane is closed, where somebody has to do something about it."""
 CHANNEL_TITLES: Mapping[str, str] = {Channel.PEC: "PEC", Channel.EMAIL: "E-mail", Channel.AUTO: "In base all'indirizzo"}
 PHASE_TITLES: Mapping[str, str] = {Phase.PREVIEW: "Anteprima", Phase.GENERATE: "Generazione", Phase.SEND: "Invio"}
 
@@ -160,6 +166,8 @@ def clock(moment: datetime) -> str:
     return f"{moment.astimezone(ROME):%H:%M}"
 
 
-def lane_message(stage: str, since: datetime) -> str:
-    """`in attesa: pagoPA non risponde dalle 10:42`."""
+def lane_message(stage: str, code: str, since: datetime) -> str:
+    """`in attesa: pagoPA non risponde dalle 10:42`; and whom to call, where it does not mend itself."""
+    if code in REFUSED:
+        return f"in attesa: {REFUSED[code]} dalle {clock(since)}; avvisare chi gestisce il servizio"
     return f"in attesa: {OUTSIDE.get(stage, 'un sistema esterno non risponde')} dalle {clock(since)}"
