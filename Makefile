@@ -2,7 +2,7 @@
 # On a fresh machine: python3 (3.11 or later), make, and root or sudo. The rest installs itself (scripts/setup.py).
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo check format generate test bench clean
+.PHONY: help setup dev browser demo check format generate test bench clean
 
 BIN := .venv/bin
 
@@ -14,6 +14,9 @@ setup: ## Install what is missing; leaves .venv/bin/staffetta
 
 dev:
 	@python3 scripts/setup.py dev
+
+browser:
+	@python3 scripts/setup.py test
 
 demo: setup ## 25 invented debtors from spreadsheet to registered and sent notices; results in demo/
 	@$(BIN)/python scripts/demo.py
@@ -33,7 +36,7 @@ format: dev ## Format and mend what ruff can mend
 generate: dev ## Write the generated files anew (docs/, the table in README.md)
 	$(BIN)/python scripts/generate.py
 
-test: dev ## All tests; one of them: .venv/bin/pytest tests/unit/test_ids.py
+test: browser ## All tests; one of them: .venv/bin/pytest tests/unit/test_ids.py
 	$(BIN)/pytest -n auto --dist worksteal
 
 bench: dev ## Seconds and megabytes of the main job

@@ -2,7 +2,8 @@
 """Make `.venv/bin/staffetta` on a machine that has python3, make and root or sudo. Standard library only.
 
     setup.py run    what the program needs           (make setup, make demo)
-    setup.py dev    and what checks and tests need   (make check, make test)
+    setup.py dev    and what checks and tests need   (make check)
+    setup.py test   and a browser for the pages      (make test)
 
 Three steps, each only where something is missing: system packages by apt; uv, pinned by hash, in a virtual environment
 of its own (`.tools`: such machines have no pip, or one that refuses to install); `.venv` as `uv.lock` says. A stamp of
@@ -26,8 +27,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 STAMP = VENV / ".setup-stamp"
-MODES = ("run", "dev")
+MODES = ("run", "dev", "test")
 OLDEST = (3, 11)
+
+# The names under which tests/e2e/browser_hand.py looks for a browser.
+BROWSERS = ("chromium", "google-chrome")
 
 # What WeasyPrint loads by name at run time, and the Debian package that has it.
 LIBRARIES = {
@@ -52,6 +56,8 @@ def main() -> int:
         return 0
     try:
         system_packages()
+        if mode == "test" and not browser():
+            wanted[1] = "dev"  # the next call tries again
         uv = pinned_uv()
         environment(uv, mode)
     except subprocess.CalledProcessError as failed:
@@ -98,8 +104,23 @@ def system_packages() -> None:
     packages = [package for library, package in LIBRARIES.items() if not loads(library)]
     if importlib.util.find_spec("ensurepip") is None and not (TOOLS / "bin" / "uv").exists():
         packages.append("python3-venv")
-    if not packages:
-        return
+    if packages:
+        install(packages)
+
+
+def browser() -> bool:
+    """Whether there is a browser of Chromium's kind, by apt where there was none. Ubuntu's package of that name only leads to
+    a snap; there, and where the package does not come, the tests of the pages fail and say what to install."""
+    release = Path("/etc/os-release")
+    has_package = not (release.exists() and "ID=ubuntu" in release.read_text().split())
+    if has_package and not any(map(shutil.which, BROWSERS)):
+        with contextlib.suppress(subprocess.CalledProcessError, SystemPackagesMissing):
+            install(["chromium"])
+    return any(map(shutil.which, BROWSERS))
+
+
+def install(packages: list[str]) -> None:
+    """Install by apt, as root or with sudo."""
     names = " ".join(packages)
     if shutil.which("apt-get") is None:
         message = f"needs what Debian calls {names}, and knows only apt: install it with this system's package manager"
@@ -143,7 +164,7 @@ def environment(uv: Path, mode: str) -> None:
     env = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(VENV)}
     if "SSL_CERT_FILE" not in os.environ and "PIP_CERT" in os.environ:
         env["SSL_CERT_FILE"] = os.environ["PIP_CERT"]
-    groups = ("--all-groups",) if mode == "dev" else ("--no-default-groups",)
+    groups = ("--all-groups",) if mode != "run" else ("--no-default-groups",)
     run(uv, "sync", "--quiet", "--locked", "--extra", "all", *groups, env=env)
 
 
