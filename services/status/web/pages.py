@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from services.status.api.context import Context
@@ -23,8 +23,14 @@ def error_page(context: Context) -> Callable[[Request, Problem], Response]:
     return lambda request, problem: show_problem(request, context, problem)
 
 
+def icon() -> Response:
+    """What a browser asks for by itself where it shows a PDF of ours, which cannot name its icon."""
+    return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
+
+
 def add_to(app: FastAPI) -> None:
     """Add the pages. They are no part of the API's description."""
     for module in (wizard, batch_pages, record_pages, record_actions, help_pages):
         app.include_router(module.router, include_in_schema=False)
+    app.get("/favicon.ico", include_in_schema=False)(icon)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
