@@ -30,7 +30,7 @@ from shared.contracts.commands import (
 from shared.contracts.record import Delivery, Record, SectionState
 from shared.ids import record_id
 from tests.builders import a_record
-from tests.status_house import BASE, SHEET, House, asked, batch_of, sheet_part
+from tests.status_house import BASE, SHEET, House, asked, batch_of, ingested, sheet_part
 
 OPENAPI = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 
@@ -482,5 +482,23 @@ def test_a_record_without_address_is_delivered_by_hand(house: House) -> None:
         house.generated(record)
         shown = (await client.get(f"/api/v1/records/{record.id}")).json()
         assert (shown["state"], shown["title"]) == ("by-hand", "Da consegnare a mano")
+
+    run(house, story)
+
+
+def test_rows_that_a_corrected_sheet_lacks_are_gone_and_counted_no_more(house: House) -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        batch_id, records = await ready_batch(house, client)
+        request = house.broker.last()
+        assert isinstance(request, RequestBatch)
+        again = ingested(request, 2, 0, 17010).model_copy(update={"revision": 3, "removed_rows": [4]})
+        house.tell(again)
+        late = facts.RecordsAccepted(batch_id=batch_id, records=[facts.AcceptedRecord(record=records[2])])
+        house.tell(late)
+        shown = (await client.get(f"/api/v1/batches/{batch_id}")).json()
+        assert [(item["state"], item["count"]) for item in shown["counts"]] == [("ready", 2)]
+        found = (await client.post(f"/api/v1/batches/{batch_id}/records/search", json={})).json()
+        assert [item["row"] for item in found["items"]] == [2, 3]
+        assert (await client.get(f"/api/v1/records/{records[2].id}")).status_code == 404
 
     run(house, story)
