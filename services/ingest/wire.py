@@ -87,6 +87,11 @@ class IngestService:
         with self.database.read() as session:
             return list(session.exec(select(Batch.id).where(Batch.ingested, or_(col(Batch.stated) != SENT, doubtful))))
 
+    def batch_ids(self) -> list[UUID]:
+        """All batches that were read."""
+        with self.database.read() as session:
+            return list(session.exec(select(Batch.id).where(Batch.ingested)))
+
     def await_restated(self, request_id: UUID, services: Sequence[str], seconds: float) -> bool:
         """Wait until these services have restated; whether they did in time."""
         with self._heard:
