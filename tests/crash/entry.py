@@ -89,7 +89,8 @@ def arm(kill: KillPoint) -> None:
 
         def armed(setup: Setup) -> StageService:
             service = wire(setup)
-            name = "reserve" if what == "reserve" else "act"
+            act = "act" if service.stage.lookable else "act_once"
+            name = "reserve" if what == "reserve" else act
             setattr(service.stage, name, kill.around(getattr(service.stage, name), after=what == "reserve"))
             return service
 
