@@ -12,7 +12,8 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 from uuid import UUID, uuid4
@@ -29,7 +30,7 @@ import services.status.wire
 from services.ingest.tracciato import write_template
 from services.status.tables import BatchRow
 from shared.bus.connection import Broker
-from shared.bus.consumer import Delivery, Subscription
+from shared.bus.consumer import Delivery, Handle, Subscription
 from shared.bus.publisher import Publisher
 from shared.bus.runner import StageRunner
 from shared.bus.topology import Topology
@@ -77,33 +78,46 @@ def locked(folder: Path) -> Iterator[None]:
 class Relay:
     """All services on one folder. `start`, then `publish` commands; `stop` finishes what is in hand."""
 
-    def __init__(self, folder: Path, creditors: Creditors, lasting: Path | None = None) -> None:
-        """`lasting` holds the databases of the services whose numbers outlive a run's folder."""
+    def __init__(
+        self, folder: Path, creditors: Creditors, lasting: Path | None = None, namespace: str = "staffetta"
+    ) -> None:
+        """`lasting` holds the databases of the services whose numbers outlive a run's folder. `namespace` begins the
+        names at the broker, which relays of one process share: each adds something of its own."""
         self.documents = FolderStore(folder / "documents")
         homes = dict.fromkeys(NUMBERING, lasting or folder)
         setup = Setup(creditors, self.documents, lambda name: f"sqlite:///{homes.get(name, folder) / name}.sqlite")
         self._broker = Broker()
-        self._topology = Topology(f"staffetta-{uuid4().hex[:8]}")
-        self._publishers: list[Publisher] = []
+        self._topology = Topology(f"{namespace}-{uuid4().hex[:8]}")
         self._subscriptions: list[Subscription] = []
         self._stopping = threading.Event()
-        owner = f"embedded-{os.getpid()}-{uuid4().hex[:8]}"
-
-        self.ingest = services.ingest.wire.wire(setup, self._publish())
-        self.status = services.status.wire.wire(setup, self._publisher(), template_xlsx=_template)
+        self._ticker = threading.Thread(target=self._tick, name="pacer", daemon=True)
         self.stages: dict[str, StageService] = {}
         self.runners: dict[str, StageRunner] = {}
+        self._held = ExitStack()
+        try:
+            self._wire(setup)
+        except BaseException:
+            self._held.close()  # a service that cannot be wired must not leave the others' processes behind
+            raise
+
+    def _wire(self, setup: Setup) -> None:
+        owner = f"embedded-{os.getpid()}-{uuid4().hex[:8]}"
+        self.publish = self._publish()
+        self.ingest = services.ingest.wire.wire(setup, self._publish())
+        self._held.callback(self.ingest.close)
+        self.status = services.status.wire.wire(setup, self._publisher(), template_xlsx=_template)
+        self._held.callback(self.status.close)
         for name, (wire, queues, size) in STAGES.items():
             self.stages[name] = wire(setup)
+            self._held.callback(self.stages[name].close)
             self.runners[name] = StageRunner(self.stages[name], self._publish(), owner, alive=lambda _owner: False)
+            self._held.callback(self.runners[name].close)
             for queue in queues:
-                self._subscribe(queue, self.runners[name].handle, size)
+                self._subscribe(queue, self._own(self.runners[name].handle), size)
         self._subscribe("ingest.batches", self.ingest.take_batches, 1)
         self._subscribe("ingest.control", self.ingest.take_control, 20)
         self._subscribe("ingest.facts", self.ingest.take_facts, 100)
         self._subscribe("status", self._take_status, 200)
-        self._ticker = threading.Thread(target=self._tick, name="pacer", daemon=True)
-        self.publish = self._publish()
 
     def start(self) -> None:
         """Topology first, then everybody; restate; then publish again what was issued."""
@@ -112,7 +126,7 @@ class Relay:
         for subscription in self._subscriptions:
             subscription.start()
         command = Restate(request_id=uuid4(), batch_ids=self._unheard())
-        if command.batch_ids != []:
+        if command.batch_ids:
             self.publish([Envelope.of(command, source="ingest")])
             self.ingest.await_restated(command.request_id, ("iuv", "render", "protocol", "dispatch"), RESTATE_SECONDS)
         self.ingest.republish()
@@ -125,14 +139,7 @@ class Relay:
             self._ticker.join(5.0)
         for subscription in self._subscriptions:
             subscription.stop()
-        for runner in self.runners.values():
-            runner.close()
-        for publisher in self._publishers:
-            publisher.close()
-        for service in self.stages.values():
-            service.close()
-        self.ingest.close()
-        self.status.close()
+        self._held.close()
 
     @property
     def idle(self) -> bool:
@@ -146,21 +153,35 @@ class Relay:
 
     # -- inside
 
-    def _unheard(self) -> list[UUID] | None:
-        """The batches whose facts may have been lost with the last process; `None`, all, for a status that knows none."""
+    def _unheard(self) -> list[UUID]:
+        """The batches whose facts may have been lost with the last process; all, for a status that knows none."""
         with self.status.database.read() as session:
             known = session.exec(select(BatchRow.id).limit(1)).first() is not None
-        return self.ingest.unsettled() if known else None
+        return self.ingest.unsettled() if known else self.ingest.batch_ids()
+
+    def _own(self, handle: Handle) -> Handle:
+        """Of a ledger that outlives this folder only this folder's batches are told here."""
+
+        def handled(deliveries: Sequence[Delivery]) -> None:
+            handle([self._narrowed(delivery) for delivery in deliveries])
+
+        return handled
+
+    def _narrowed(self, delivery: Delivery) -> Delivery:
+        message = delivery.message
+        if isinstance(message, Restate) and message.batch_ids is None:
+            message = message.model_copy(update={"batch_ids": self.ingest.batch_ids()})
+        return replace(delivery, message=message)
 
     def _publisher(self) -> Publisher:
         publisher = Publisher(self._broker, self._topology)
-        self._publishers.append(publisher)
+        self._held.callback(publisher.close)
         return publisher
 
     def _publish(self) -> Callable[[Sequence[Envelope]], None]:
         return self._publisher().publish
 
-    def _subscribe(self, queue: str, handle: Callable[[Sequence[Delivery]], None], size: int) -> None:
+    def _subscribe(self, queue: str, handle: Handle, size: int) -> None:
         self._subscriptions.append(Subscription(self._broker, self._topology, queue, handle, size=size))
 
     def _take_status(self, deliveries: Sequence[Delivery]) -> None:

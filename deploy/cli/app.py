@@ -82,9 +82,8 @@ def up(
 ) -> None:
     """La staffetta come processo che resta: cruscotto e API su 127.0.0.1."""
     from deploy.cli.up import serve  # noqa: PLC0415
-    from shared.settings import Settings  # noqa: PLC0415
 
-    raise typer.Exit(serve(folder or Settings().folder, port))
+    raise typer.Exit(serve(folder, port))
 
 
 @simulate.command("pagopa")

@@ -7,20 +7,29 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from deploy.embedded import FolderInUse, Relay, locked
 from deploy.simulators.mail.simulator import MailSimulator
 from deploy.simulators.pagopa import PagoPaSimulator
+from services.dispatch.settings import DispatchSettings
+from services.iuv.settings import IuvSettings
 from services.protocol.model import RegisterNotDeclared
 from services.render.adapters.kit import PrintingConfigurationWrong
 from services.render.adapters.texts import TextsWrong
+from services.render.settings import RenderSettings
+from services.status.settings import StatusSettings
 from shared.creditors import Creditors, CreditorsError, SecretMissing, load_creditors
 from shared.log import configure
 from shared.settings import Settings
 
 console = Console(stderr=True)
 HIDDEN = ".staffetta"
+PREFIXES = {
+    kind.__name__: str(kind.model_config["env_prefix"])
+    for kind in (Settings, IuvSettings, RenderSettings, DispatchSettings, StatusSettings)
+}
 
 
 class WrongUse(Exception):
@@ -42,8 +51,9 @@ class Opened:
 def opened(folder: Path) -> Iterator[Opened]:
     """The relay on `folder`, started, and stopped at the end. Raises `WrongUse`."""
     hidden = folder / HIDDEN
+    settings = read_settings()
     try:
-        creditors = load_creditors()
+        creditors = load_creditors(settings.creditors)
     except (CreditorsError, SecretMissing) as error:
         raise WrongUse(str(error)) from error
     with ExitStack() as stack:
@@ -51,7 +61,11 @@ def opened(folder: Path) -> Iterator[Opened]:
             stack.enter_context(locked(hidden))
         except FolderInUse as busy:
             raise WrongUse(f"La cartella {folder} è in uso da un altro processo: attendi che finisca.") from busy
-        configure(stream=stack.enter_context((hidden / "staffetta.log").open("a", encoding="utf-8")))
+        except OSError as error:
+            raise WrongUse(f"Nella cartella {folder} non si può scrivere ({error.strerror}): scegline un'altra.") from error
+        configure(
+            settings.log_level, stream=stack.enter_context((hidden / "staffetta.log").open("a", encoding="utf-8"))
+        )
         lasting = hidden
         pages = ("", "")
         if creditors.rehearsal:
@@ -63,9 +77,11 @@ def opened(folder: Path) -> Iterator[Opened]:
             creditors = creditors.with_simulators(pagopa_url, mail.smtp_port)
             pages = (mail.http_url, pagopa_url)
         else:
-            lasting = stack.enter_context(_lasting_folder())
+            lasting = stack.enter_context(_lasting_folder(settings))
         try:
-            relay = Relay(hidden, creditors, lasting)
+            relay = Relay(hidden, creditors, lasting, namespace=settings.namespace)
+        except ValidationError as invalid:
+            raise wrong_variables(invalid) from invalid
         except (SecretMissing, RegisterNotDeclared, PrintingConfigurationWrong, TextsWrong) as error:
             raise WrongUse(str(error)) from error
         stack.callback(relay.stop)
@@ -73,11 +89,29 @@ def opened(folder: Path) -> Iterator[Opened]:
         yield Opened(folder, creditors, relay, *pages)
 
 
+def read_settings() -> Settings:
+    """The settings that every process has. Raises `WrongUse`."""
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        raise wrong_variables(invalid) from invalid
+
+
+def wrong_variables(invalid: ValidationError) -> WrongUse:
+    """Which variables are wrong, by their names; their values are not told, for any may be a secret in the wrong place."""
+    prefix = PREFIXES.get(invalid.title, "")
+    fields = [str(error["loc"][0]) for error in invalid.errors(include_input=False) if error["loc"]]
+    names = [name if name.startswith("STAFFETTA_") else f"{prefix}{name}".upper() for name in fields]
+    return WrongUse(
+        f"Queste variabili d'ambiente hanno un valore non valido: {', '.join(names) or prefix}. I valori ammessi sono in "
+        "docs/configuration.md."
+    )
+
+
 @contextmanager
-def _lasting_folder() -> Iterator[Path]:
+def _lasting_folder(settings: Settings) -> Iterator[Path]:
     """Where a real creditor's numbers are: IUVs are unique for ever and a register is one, so neither may begin again
     with every run's folder."""
-    settings = Settings()
     if "folder" not in settings.model_fields_set:
         raise WrongUse(
             "Fuori dall'ambiente di prova serve STAFFETTA_FOLDER: la cartella, sempre la stessa, che conserva il registro di "

@@ -11,7 +11,7 @@ import uvicorn
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.cli.session import WrongUse, opened
+from deploy.cli.session import WrongUse, opened, read_settings
 
 console = Console(stderr=True)
 HOST = "127.0.0.1"
@@ -25,8 +25,9 @@ class _Server(uvicorn.Server):
         self.force_exit = sig in (signal.SIGINT, signal.SIGTERM)
 
 
-def serve(folder: Path, port: int) -> int:
-    """Until it is interrupted. The exit code is 2 where the folder or the port is taken."""
+def serve(folder: Path | None, port: int) -> int:
+    """Until it is interrupted; without `folder` on `STAFFETTA_FOLDER`. The exit code is 2 where the folder or the port is
+    taken."""
     # The protocol named, or asyncio leaves Nagle's algorithm on and every answer waits 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -37,7 +38,7 @@ def serve(folder: Path, port: int) -> int:
         console.print(f"[red]La porta {port} è occupata:[/] scegline un'altra con --port.")
         return 2
     try:
-        with listener, opened(folder) as session:
+        with listener, opened(folder or read_settings().folder) as session:
             console.print(f"Cruscotto: http://{HOST}:{listener.getsockname()[1]}/", highlight=False)
             if session.creditors.rehearsal:
                 console.print(f"Simulatori: pagoPA {session.pagopa_page}/  posta {session.mail_page}/", highlight=False)

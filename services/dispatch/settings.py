@@ -15,7 +15,7 @@ class DispatchSettings(BaseSettings):
     """Time-outs in seconds. RFC 5321 (4.5.3.2) would have us wait ten minutes for the answer to DATA; submission servers
     answer within seconds, and a longer wait only keeps a person longer from knowing that the end is unclear."""
 
-    model_config = SettingsConfigDict(env_prefix="STAFFETTA_DISPATCH_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="STAFFETTA_DISPATCH_", env_ignore_empty=True, frozen=True)
 
     pec_receipt: Literal["completa", "breve", "sintetica"] = "breve"
     """`X-TipoRicevuta`: `completa` carries the whole message back (the stronger single proof, and a full mailbox),

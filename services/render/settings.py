@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class RenderSettings(BaseSettings):
     """How many processes print, and what a letter template may use up. The limits are per record."""
 
-    model_config = SettingsConfigDict(env_prefix="STAFFETTA_RENDER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="STAFFETTA_RENDER_", env_ignore_empty=True, frozen=True)
 
     notice_texts: Annotated[Path | None, Field(validation_alias="STAFFETTA_NOTICE_TEXTS")] = None
     """A folder with the official `it.json`; without it the notice has wording of our own."""
