@@ -24,7 +24,7 @@ from shared.wiring import Setup, StageService
 
 JOURNAL = Path("crash.jsonl")
 POINTS = (
-    "iuv.act", "render.act", "protocol.reserve", "protocol.done", "dispatch.act",
+    "iuv.act", "render.act", "protocol.reserve", "dispatch.act",
     "pagopa.accepted", "mail.begun", "mail.accepted", "time",
 )  # fmt: skip
 

@@ -81,7 +81,7 @@ def test_an_accepted_message_is_on_disk_byte_for_byte(simulator: MailSimulator, 
     verdict = open_mailer(simulator.smtp_port).send(an_envelope(), marked)
     assert isinstance(verdict, Accepted)
     assert (simulator.archive.folder / "avviso.1.1.eml").read_bytes() == an_envelope().content
-    assert events(simulator) == ["begun", "accepted"]
+    assert events(simulator) == ["data", "begun", "accepted"]
 
 
 @pytest.mark.parametrize(("kind", "expected"), [
@@ -265,7 +265,7 @@ def test_a_message_cut_half_way_is_in_the_journal(simulator: MailSimulator) -> N
         say(b"Message-ID:\r\n <avviso.9.1@b.example>\r\n\r\nmezzo mess")
     wait_for(lambda: "cut" in events(simulator))
     assert [(line["event"], line["message_id"]) for line in simulator.archive.journal()] == [
-        ("begun", "<avviso.9.1@b.example>"), ("cut", "<avviso.9.1@b.example>"),
+        ("data", ""), ("begun", "<avviso.9.1@b.example>"), ("cut", "<avviso.9.1@b.example>"),
     ]  # fmt: skip
     assert simulator.archive.kept() == []
 
@@ -295,7 +295,7 @@ def test_the_folder_of_a_killed_simulator_is_opened_and_completed(tmp_path: Path
     try:
         assert [kept.file for kept in again.archive.kept()] == ["avviso.2.1.eml", "avviso.1.1.eml"]
         lines = (folder / "giornale.jsonl").read_text().splitlines()
-        assert [json.loads(line)["event"] for line in lines] == ["begun", "accepted", "accepted"]
+        assert [json.loads(line)["event"] for line in lines] == ["data", "begun", "accepted", "accepted"]
         assert sorted(path.name for path in folder.iterdir() if path.suffix == ".tmp") == []
     finally:
         again.stop()
@@ -356,7 +356,7 @@ def test_the_mark_is_set_when_the_server_waits_and_before_the_first_byte(
     assert isinstance(mailer.send(an_envelope(1), mark), Refused)
     assert seen == []
     assert isinstance(mailer.send(an_envelope(1), mark), Accepted)
-    assert seen == [[]]
+    assert seen == [["data"]]
 
 
 def test_what_somebody_else_has_is_not_transmitted(simulator: MailSimulator, open_mailer: OpenMailer) -> None:

@@ -52,7 +52,7 @@ class Archive:
         self._recover()
 
     def journal(self) -> list[dict[str, Any]]:
-        """The journal's lines, oldest first: `begun`, `accepted` and `cut`, each with `message_id` and `at`. A last line
+        """The journal's lines, oldest first: `data`, `begun`, `accepted` and `cut`, each with `message_id` and `at`. A last line
         that a kill cut short never led to an answer: it is left out."""
         path = self.folder / JOURNAL
         lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
@@ -68,6 +68,10 @@ class Archive:
         if not NAME.fullmatch(file):
             raise FileNotFoundError(file)
         return (self.folder / file).read_bytes()
+
+    def awaited(self) -> None:
+        """A client was told to go on (354): from here on, a connection that breaks was cut during DATA."""
+        self._write({"event": "data", "message_id": ""}, durable=False)
 
     def begun(self, message_id: str) -> None:
         """A client is transmitting; known to survive the process, not a power cut."""

@@ -72,6 +72,7 @@ class Conversation(SMTP):
         if faults.strike(FaultKind.CUT_BEFORE_DATA, recipients):
             await self.vanish()
         self.message_id, self.kept = "", False
+        self._simulated.archive.awaited()
         reader = self._reader
         self._reader = _Overheard(reader, self._begun)  # type: ignore[assignment]
         try:
