@@ -142,11 +142,6 @@ class Verdict:
     detail: str = ""
 
 
-def state_of(standing: Standing) -> State:
-    """The one state that people see."""
-    return verdict_of(standing).state
-
-
 def verdict_of(standing: Standing) -> Verdict:
     """The state and why. Bad news of a later stage comes first; what is withdrawn is neither good nor bad."""
     if _is_withdrawn(standing):

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 from fastapi import FastAPI
-from sqlmodel import col, select
 
 from services.status.api.app import build_app
 from services.status.api.context import Context
-from services.status.api.deciding import restate
 from services.status.api.hub import Hub
 from services.status.api.kept import CommandDesk
 from services.status.api.metrics import Metrics
 from services.status.fold import fold_handful
 from services.status.ports import CommandPublisher
 from services.status.settings import StatusSettings
-from services.status.tables import SCHEMA, Base, BatchRow
+from services.status.tables import SCHEMA, Base
 from shared.contracts.envelope import Envelope
 from shared.db.engine import Database
 from shared.wiring import Setup
@@ -46,15 +43,6 @@ class StatusService:
     def sweep(self) -> int:
         """Publish unanswered commands again; how many."""
         return self.context.desk.sweep()
-
-    def begin(self) -> None:
-        """At start: ask for what was missed. All of it where the database is empty, else what is not settled."""
-        with self.database.read() as session:
-            known = session.exec(select(BatchRow.id).limit(1)).first() is not None
-            open_ids = list(session.exec(select(BatchRow.id).where(col(BatchRow.milestone) != "settled")))
-        wanted: list[UUID] | None = open_ids if known else None
-        if wanted is None or wanted:
-            restate(self.context, wanted)
 
     def close(self) -> None:
         """End the event streams and let go of the database. Call it before the web server is asked to stop."""

@@ -63,7 +63,6 @@ class Database:
             self._writer.acquire()
         try:
             with Session(self.engine, expire_on_commit=False) as session, session.begin():
-                session.info["immediate"] = True
                 session.connection(execution_options={"staffetta_write": True})
                 yield session
         finally:

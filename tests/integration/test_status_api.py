@@ -401,21 +401,6 @@ def test_health_readiness_and_metrics_tell_no_names(house: House) -> None:
     run(house, story)
 
 
-def test_at_start_an_empty_database_asks_for_everything_and_later_for_what_is_open(house: House) -> None:
-    async def story(client: httpx.AsyncClient) -> None:
-        house.service.begin()
-        command = house.broker.last()
-        assert isinstance(command, Restate)
-        assert command.batch_ids is None
-        batch_id, _ = await ready_batch(house, client)
-        house.service.begin()
-        command = house.broker.last()
-        assert isinstance(command, Restate)
-        assert command.batch_ids == [batch_id]
-
-    run(house, story)
-
-
 class Reader:
     """One that stays."""
 

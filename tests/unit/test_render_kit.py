@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.render.adapters.kit import PrintingConfigurationWrong, check_letters, load_kit
+from services.render.adapters.kit import PrintingConfigurationWrong, load_kit
 from services.render.adapters.texts import USED, TextsWrong, load_texts
 from services.render.settings import RenderSettings
 from shared.creditors import Contacts, Creditors, Letter, load_creditors
@@ -28,7 +28,6 @@ def with_letter(folder: Path, source: str, columns: list[str] | None = None) -> 
 
 
 def test_the_example_can_be_printed() -> None:
-    check_letters(EXAMPLE)
     assert set(load_kit(EXAMPLE, RenderSettings()).letters) == {("c_x999", "scuolabus", "scuolabus")}
 
 
@@ -49,14 +48,15 @@ def test_a_letter_that_can_never_be_printed_is_told_at_start(
     tmp_path: Path, source: str, columns: list[str], told: str
 ) -> None:
     with pytest.raises(PrintingConfigurationWrong) as wrong:
-        check_letters(with_letter(tmp_path, source, columns))
+        load_kit(with_letter(tmp_path, source, columns), RenderSettings())
     assert str(wrong.value).startswith("creditors.c_x999.payment_types.scuolabus.letters.prova: ")
     assert told in str(wrong.value)
 
 
 def test_a_letter_may_name_its_columns_and_loop_over_what_it_sets(tmp_path: Path) -> None:
     source = "{% set righe = [via, localita] %}{% for riga in righe %}{{ riga }}{% endfor %}{{ gia_pagato }}"
-    check_letters(with_letter(tmp_path, source, ["Già pagato"]))
+    kit = load_kit(with_letter(tmp_path, source, ["Già pagato"]), RenderSettings())
+    assert set(kit.letters) == {("c_x999", "scuolabus", "prova")}
 
 
 def test_a_missing_template_or_logo_is_told_by_its_key(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from services.status.model import (
     TroubleKind,
     batch_state_of,
     next_stage,
-    state_of,
     verdict_of,
 )
 from shared.contracts.base import Channel, Phase, StageName
@@ -88,7 +87,7 @@ TABLE: list[tuple[str, Standing, State]] = [
 
 @pytest.mark.parametrize(("standing", "state"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_a_record_has_the_state(standing: Standing, state: State) -> None:
-    assert state_of(standing) is state
+    assert verdict_of(standing).state is state
 
 
 def test_every_state_has_a_title_of_its_own() -> None:
@@ -105,7 +104,7 @@ def test_a_deferral_is_no_state_but_counts_as_trouble_while_it_is_current() -> N
     until = datetime(2026, 3, 1, tzinfo=UTC)
     deferred = Trouble(TroubleKind.DEFERRED, StageName.IUV, 1, 1, "limiter", until)
     standing = Standing(record(), troubles={Phase.GENERATE: deferred})
-    assert state_of(standing) is State.READY
+    assert verdict_of(standing).state is State.READY
     assert standing.trouble == deferred
 
 

@@ -71,14 +71,6 @@ def load_kit(creditors: Creditors, settings: RenderSettings) -> Kit:
     )
 
 
-def check_letters(creditors: Creditors) -> None:
-    """Raises `PrintingConfigurationWrong` for a template that is missing, broken, unsafe, or names what does not exist."""
-    problems: list[str] = []
-    _letters(creditors, problems)
-    if problems:
-        raise PrintingConfigurationWrong("\n".join(problems))
-
-
 def _letters(creditors: Creditors, problems: list[str]) -> dict[LetterKey, LetterTemplate]:
     found: dict[LetterKey, LetterTemplate] = {}
     for creditor_key, creditor in creditors.creditors.items():
