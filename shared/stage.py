@@ -124,13 +124,13 @@ class Work(Generic[R]):
 
 
 class Stage(Protocol[R]):
-    """The plain functions that a service gives to the runner (shared/bus/runner.py)."""
+    """The plain functions that a service gives to the runner (shared/bus/runner.py); how it acts is said below."""
 
     name: ClassVar[StageName]
     row_type: type[R]
     lookable: bool
-    """Whether an act that was cut can be looked up or safely repeated. Where not (DATA of an e-mail), the stage is an
-    `UnlookableStage`, and acts one by one."""
+    """Whether an act that was cut can be looked up or safely repeated: the stage is a `LookableStage`. Where not (DATA of an
+    e-mail), it is an `UnlookableStage`, and acts one by one."""
     connections: int
     """How many acts at once, for a stage that is not lookable; 1 otherwise."""
     lease_seconds: float
@@ -150,16 +150,20 @@ class Stage(Protocol[R]):
         """Fill *new* rows (sorted by record id) inside the runner's transaction; may set a row done, with section."""
         ...
 
+    def look(self, work: Work[R]) -> Outcome | None:
+        """What the outside world knows of a row that somebody may have acted on; `None`: nothing known."""
+        ...
+
+
+class LookableStage(Stage[R], Protocol[R]):
+    """A stage whose act can be looked up or safely repeated: it acts on a handful at once."""
+
     def renew(self, session: Session, work: Work[R]) -> None:
         """Reserve anew for a row whose act answered `Renew`."""
         ...
 
     def act(self, works: Sequence[Work[R]]) -> Sequence[Outcome]:
         """The outside world; no transaction is open. One outcome per work, in order."""
-        ...
-
-    def look(self, work: Work[R]) -> Outcome | None:
-        """What the outside world knows of a row that somebody may have acted on; `None`: nothing known."""
         ...
 
 

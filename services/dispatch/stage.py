@@ -95,13 +95,6 @@ class DispatchStage:
                 domain = found[1].address.rpartition("@")[2]
                 work.row.message_id = mail_message_id(work.request.record.id, work.request.order, domain)
 
-    def renew(self, session: Session, work: Work[SendingRow]) -> None:
-        """Never asked: no act answers `Renew`."""
-
-    def act(self, works: Sequence[Work[SendingRow]]) -> Sequence[Outcome]:
-        """Never asked: see `act_once`."""
-        raise NotImplementedError
-
     def act_once(self, work: Work[SendingRow], mark: Callable[[], bool]) -> Outcome:
         """Send. `mark` is called just before the first byte of the message."""
         try:

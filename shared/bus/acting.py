@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
 from shared.bus.ledgers import Ledger
 from shared.bus.outages import OUTAGES
-from shared.stage import Outcome, Permanent, Stage, Uncertain, UnlookableStage, Work
+from shared.stage import LookableStage, Outcome, Permanent, Stage, Uncertain, UnlookableStage, Work
 
 log = structlog.get_logger()
 
@@ -21,7 +21,7 @@ class WrongNumberOfOutcomes(Exception):
 def act_together(stage: Stage[Any], works: Sequence[Work[Any]]) -> Sequence[Outcome]:
     """One outcome per work. On a bug they are repeated one by one (the act can be), so that only the guilty one is parked."""
     try:
-        return _checked(works, stage.act(works))
+        return _checked(works, cast("LookableStage[Any]", stage).act(works))
     except OUTAGES:
         raise
     except Exception as error:

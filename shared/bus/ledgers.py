@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import func, tuple_
@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from shared.contracts.record import SECTIONS, Orders, Record, Section, SectionState
 from shared.db.engine import Database
 from shared.db.ledger import LedgerRow, LedgerState, fingerprint
-from shared.stage import Done, Outcome, Refused, Request, Stage, Uncertain, Work
+from shared.stage import Done, LookableStage, Outcome, Refused, Request, Stage, Uncertain, Work
 
 R = TypeVar("R", bound=LedgerRow)
 Key = tuple[UUID, int]
@@ -103,7 +103,7 @@ class Ledger(Generic[R]):
         with self._database.write() as session:
             row = self._rows(session, [work.request.key])[work.request.key]
             fresh = Work(work.request, row)
-            self._stage.renew(session, fresh)
+            cast("LookableStage[R]", self._stage).renew(session, fresh)
             session.add(row)
         return fresh
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -26,7 +27,7 @@ from shared.contracts.facts import IuvAssigned, PreviewRendered
 from shared.contracts.record import Documents, Record
 from shared.creditors import load_creditors
 from shared.documents import FolderStore
-from shared.stage import Done, Request, Work
+from shared.stage import Done, LookableStage, Request, Work
 from shared.wiring import Setup
 from tests.builders import a_rendered_record
 
@@ -148,7 +149,7 @@ def test_the_service_prints_a_handful_into_the_store_and_ends_its_processes(tmp_
     try:
         columns = {"Alunno": "Anna", "Plesso": "Rodari", "Tratta": "B"}
         handful = [work(a_rendered_record(row, letter="scuolabus", columns=columns)) for row in (2, 3, 4)]
-        outcomes = service.stage.act(handful)
+        outcomes = cast("LookableStage[Any]", service.stage).act(handful)
         sections = [outcome.section for outcome in outcomes if isinstance(outcome, Done)]
         assert len(sections) == 3
         for section in sections:
