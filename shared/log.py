@@ -11,11 +11,12 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 from uuid import UUID
 
 import structlog
@@ -58,7 +59,7 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[*chain, structlog.processors.JSONRenderer(ensure_ascii=False, default=_shape)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(stream or sys.stderr))),
         cache_logger_on_first_use=False,
     )
     handler = _Bridge(logging.WARNING)
@@ -123,6 +124,24 @@ def _shape(value: Any) -> Any:
     if isinstance(value, UUID | date | time | timedelta | PurePath | Decimal | Enum):
         return str(value)
     return f"<{type(value).__qualname__}>"
+
+
+class _Unfailing:
+    """A stream whose trouble is nobody's failure: with a full disk a line is lost, and never the thread that wrote it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """See `TextIO.write`."""
+        with suppress(OSError, ValueError):  # ValueError: closed, at the end of a process
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        """See `TextIO.flush`."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _Bridge(logging.Handler):

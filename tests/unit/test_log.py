@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -180,3 +181,13 @@ def test_libraries_are_heard_from_warnings_on_without_their_arguments(lines: Lin
     assert (first["event"], first["logger"], first["template"]) == ("library.log", "some.library", "mail to %s refused")
     assert second["exception"][0]["type"] == "builtins.ValueError"
     assert RECORD.debtor.name not in lines.text
+
+
+def test_a_full_disk_loses_lines_and_never_the_thread_that_wrote_them() -> None:
+    with open("/dev/full", "w", encoding="utf-8", buffering=1) as full:  # noqa: PTH123 - a device
+        configure(stream=full)
+        for _ in range(3):
+            structlog.get_logger().info("something.happened", queue="x" * 10_000)
+        configure()
+        with suppress(OSError):
+            full.close()
