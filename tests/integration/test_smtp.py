@@ -385,3 +385,20 @@ def test_a_connection_lost_at_the_mark_is_replaced_without_marking_twice(
     assert isinstance(verdict, Accepted) or verdict == NO_ANSWER
     assert len(marks) == 1
     assert len(simulator.archive.kept()) == 1 + isinstance(verdict, Accepted)
+
+
+def test_a_full_disk_of_the_simulator_puts_messages_off_and_keeps_nothing_of_them(
+    simulator: MailSimulator, open_mailer: OpenMailer
+) -> None:
+    mailer, folder = open_mailer(simulator.smtp_port), simulator.archive.folder
+    journal = folder / "giornale.jsonl"
+    journal.symlink_to("/dev/full")
+
+    assert isinstance(mailer.send(an_envelope(), marked), Transient)
+    with pytest.raises(OSError, match="No space"):
+        simulator.archive.accept(an_envelope().content)
+    assert list(folder.iterdir()) == [journal]
+
+    journal.unlink()
+    assert isinstance(mailer.send(an_envelope(), marked), Accepted)
+    assert events(simulator) == ["data", "begun", "accepted"]

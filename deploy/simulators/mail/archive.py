@@ -19,6 +19,8 @@ from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 
+from deploy.simulators.journal import append_line
+
 JOURNAL = "giornale.jsonl"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}\.eml")
 
@@ -82,22 +84,30 @@ class Archive:
         self._write({"event": "cut", "message_id": message_id, "accepted": accepted})
 
     def accept(self, content: bytes) -> Kept:
-        """Keep a message. When this returns it is on disk, with its line in the journal. The same Message-ID twice gets
-        two files: a double is what one looks for here."""
+        """Keep a message. When this returns it is on disk, with its line in the journal; where it raises `OSError`, neither
+        is. The same Message-ID twice gets two files: a double is what one looks for here."""
         message_id = message_id_of(content)
         local = re.sub(r"[^A-Za-z0-9._-]", "_", message_id.strip("<>").partition("@")[0])[:120].lstrip("._-")
         stem = local or hashlib.sha256(content).hexdigest()[:32]
         temporary = self.folder / f".{stem}.{threading.get_ident()}.tmp"
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
         with self._lock:
             names = (f"{stem}.eml", *(f"{stem}-{copy}.eml" for copy in range(2, 1000)))
             name = next(each for each in names if not (self.folder / each).exists())
             temporary.replace(self.folder / name)
-        self._sync_folder()
-        return self._journal_accepted(name, message_id, content)
+        try:
+            self._sync_folder()
+            return self._journal_accepted(name, message_id, content)
+        except OSError:
+            (self.folder / name).unlink()
+            raise
 
     def _journal_accepted(self, name: str, message_id: str, content: bytes) -> Kept:
         digest = hashlib.sha256(content).hexdigest()
@@ -122,11 +132,9 @@ class Archive:
 
     def _write(self, line: Mapping[str, object], *, durable: bool = True) -> datetime:
         at = datetime.now(UTC)
-        text = json.dumps({**line, "at": at.isoformat()}, ensure_ascii=False) + "\n"
+        text = json.dumps({**line, "at": at.isoformat()}, ensure_ascii=False)
         with self._lock, (self.folder / JOURNAL).open("ab", buffering=0) as file:
-            file.write(text.encode())
-            if durable:
-                os.fsync(file.fileno())
+            append_line(file, text.encode(), durable=durable)
         return at
 
     def _sync_folder(self) -> None:

@@ -9,6 +9,7 @@ import secrets
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -78,14 +79,16 @@ class Conversation(SMTP):
         try:
             await super().smtp_DATA(arg)
         except asyncio.CancelledError:
-            self._simulated.archive.cut(self.message_id, accepted=self.kept)
+            with suppress(OSError):
+                self._simulated.archive.cut(self.message_id, accepted=self.kept)
             raise
         finally:
             self._reader = reader
 
     def _begun(self, message_id: str) -> None:
         self.message_id = message_id
-        self._simulated.archive.begun(message_id)
+        with suppress(OSError):  # half-way through a message nobody can be told; its end will be
+            self._simulated.archive.begun(message_id)
 
     async def leave(self, status: str) -> None:
         """Say `status` and hang up."""
@@ -138,6 +141,10 @@ class _Hooks:
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"
+
+    async def handle_exception(self, _error: Exception) -> str:
+        """Nothing was kept: to be tried again, whatever it was (a full disk, say). The library would say 500, for ever."""
+        return "452 4.3.1 Insufficient system storage"
 
     async def handle_DATA(self, server: Conversation, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         faults, to = self._simulated.faults, list(envelope.rcpt_tos)

@@ -7,13 +7,13 @@ It is fsynced before the answer; whoever wants to know what pagoPA accepted, wha
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deploy.simulators.journal import append_line
 from deploy.simulators.pagopa.problems import Problem, bad_request, conflict, not_found
 from deploy.simulators.pagopa.shapes import PaymentPosition
 
@@ -37,7 +37,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / JOURNAL).open("ab")
+        self._file = (folder / JOURNAL).open("ab", buffering=0)
         whole = self._whole(folder)
         if whole < self._file.tell():
             self._file.truncate(whole)
@@ -57,9 +57,7 @@ class Journal:
 
     def append(self, entry: dict[str, Any]) -> None:
         """On disk when this returns."""
-        self._file.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        append_line(self._file, json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode())
 
     def close(self) -> None:
         """Let go of the file."""
