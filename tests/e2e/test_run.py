@@ -171,6 +171,10 @@ def test_unreadable_input_and_wrong_use_exit_with_two(tmp_path: Path) -> None:
     assert code == 2
     assert "not-an-xlsx" in said
     assert staffetta("run", "x.xlsx", "--channel", "piccione", folder=tmp_path)[0] == 2
+    code, said = run(sheet(tmp_path / "rows.xlsx"), folder=tmp_path, out="text.xlsx/out")
+    assert code == 2
+    assert "non si può scrivere" in said
+    assert "Traceback" not in said
 
 
 def test_a_real_creditor_needs_a_lasting_folder_and_a_declared_register(tmp_path: Path) -> None:
