@@ -62,7 +62,9 @@ def opened(folder: Path) -> Iterator[Opened]:
         except FolderInUse as busy:
             raise WrongUse(f"La cartella {folder} è in uso da un altro processo: attendi che finisca.") from busy
         except OSError as error:
-            raise WrongUse(f"Nella cartella {folder} non si può scrivere ({error.strerror}): scegline un'altra.") from error
+            raise WrongUse(
+                f"Nella cartella {folder} non si può scrivere ({error.strerror}): scegline un'altra."
+            ) from error
         configure(
             settings.log_level, stream=stack.enter_context((hidden / "staffetta.log").open("a", encoding="utf-8"))
         )
