@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from shared.contracts.base import Channel
 from shared.contracts.record import Record, Registration, SectionState
 from shared.creditors import Creditor, Mailbox
+from shared.italian import euros, in_fours
 
 ROME = ZoneInfo("Europe/Rome")
 NOTICE_FILE = "avviso-pagopa.pdf"
@@ -115,17 +116,6 @@ def protocol_mark(registered: Registration) -> str:
     return f"Prot. n. {one_line(registered.number)}{day or f'/{registered.year}'}"
 
 
-def euro(cents: int) -> str:
-    """`1.234,56 €`."""
-    whole, rest = divmod(cents, 100)
-    return f"{whole:,}".replace(",", ".") + f",{rest:02d} €"
-
-
-def in_fours(code: str) -> str:
-    """A *codice avviso* as people read it out: groups of four."""
-    return " ".join(code[start : start + 4] for start in range(0, len(code), 4))
-
-
 def _facts(mail: Mail) -> Iterator[tuple[str, str]]:
     record, creditor = mail.record, mail.creditor
     yield "Intestato a", record.debtor.name
@@ -133,7 +123,7 @@ def _facts(mail: Mail) -> Iterator[tuple[str, str]]:
     if kind is not None:
         yield "Servizio", kind.name
     yield "Causale", record.payment.reason
-    yield "Importo", euro(record.payment.amount_cents)
+    yield "Importo", f"{euros(record.payment.amount_cents)} €"
     yield "Da pagare entro il", f"{record.payment.due_date:%d/%m/%Y}"
     yield "Codice avviso", in_fours(record.position.notice_code if record.position else "")
     yield "Codice fiscale dell'ente", creditor.tax_code

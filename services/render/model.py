@@ -6,11 +6,11 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Final
 
 from shared.contracts.record import Record
 from shared.creditors import Creditor
+from shared.italian import euros, in_fours
 from shared.printing import (
     ADDRESS,
     AMOUNT,
@@ -46,11 +46,6 @@ class Unprintable(Exception):
         self.code, self.detail = code, detail
 
 
-def euros(cents: int) -> str:
-    """`123456` → `1.234,56`."""
-    return f"{Decimal(cents) / 100:,.2f}".translate(str.maketrans(",.", ".,"))
-
-
 def day(when: date) -> str:
     """`31/12/2026`."""
     return f"{when:%d/%m/%Y}"
@@ -59,11 +54,6 @@ def day(when: date) -> str:
 def long_day(when: date) -> str:
     """`1º dicembre 2026`."""
     return f"{'1º' if when.day == 1 else when.day} {MONTHS[when.month - 1]} {when.year}"
-
-
-def in_fours(code: str) -> str:
-    """A notice code as it stands on paper: groups of four, one space between."""
-    return " ".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
 def qr_payload(notice_code: str, creditor_tax_code: str, cents: int) -> str:

@@ -11,8 +11,6 @@ from services.render.adapters.codes import MODULES, qr_operators, qr_rows
 from services.render.model import (
     RECORD_VARIABLES,
     Unprintable,
-    euros,
-    in_fours,
     letter_columns,
     letter_variables,
     long_day,
@@ -30,18 +28,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def creditor() -> Creditor:
     return load_creditors(ROOT / "deploy/examples/creditors.toml").creditors["c_x999"]
-
-
-@pytest.mark.parametrize(
-    ("cents", "text"),
-    [(1, "0,01"), (10, "0,10"), (8505, "85,05"), (100_000, "1.000,00"), (99_999_999_999, "999.999.999,99")],
-)
-def test_an_amount_is_written_the_italian_way(cents: int, text: str) -> None:
-    assert euros(cents) == text
-
-
-def test_a_notice_code_is_written_in_groups_of_four() -> None:
-    assert in_fours("312000000000004260") == "3120 0000 0000 0042 60"
 
 
 def test_the_first_of_a_month_is_an_ordinal() -> None:

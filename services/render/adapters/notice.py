@@ -12,7 +12,8 @@ from weasyprint.text.fonts import FontConfiguration
 
 from services.render.adapters.assets import BASE_URL, EMPTY, Asset, Assets, template, watermark
 from services.render.adapters.codes import qr_operators
-from services.render.model import Notice, in_fours
+from services.render.model import Notice
+from shared.italian import in_fours
 from shared.printing import POINTS_PER_MM, Fitted
 
 PDF_VARIANT = "pdf/a-3a"

@@ -12,9 +12,10 @@ from typing import Final
 import pypdfium2
 import zxingcpp
 
-from services.render.model import FACSIMILE, day, euros
+from services.render.model import FACSIMILE, day
 from shared.contracts.record import Record
 from shared.creditors import Creditor
+from shared.italian import euros
 from shared.printing import POINTS_PER_MM, address_lines
 
 DOTS_PER_INCH: Final = 150

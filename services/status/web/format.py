@@ -7,19 +7,14 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
 from services.status.api.wording import ROME
+from shared.italian import euros
 
 NBSP = "\u00a0"
 
 
 def euro(cents: int) -> str:
     """`1.234,56 €`."""
-    return f"{plain_euro(cents)}{NBSP}€"
-
-
-def plain_euro(cents: int) -> str:
-    """`1.234,56`, as it is typed."""
-    sign, whole, rest = "-" if cents < 0 else "", *divmod(abs(cents), 100)
-    return f"{sign}{number(whole)},{rest:02d}"
+    return f"{euros(cents)}{NBSP}€"
 
 
 def number(value: int) -> str:

@@ -31,7 +31,7 @@ def environment() -> Environment:
         loader=PackageLoader("services.status.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    for name in ("euro", "plain_euro", "number", "counted", "day", "moment"):
+    for name in ("euro", "euros", "number", "counted", "day", "moment"):
         made.filters[name] = getattr(italian, name)
     made.globals |= {
         "new_key": lambda: str(uuid4()), "channel_titles": CHANNEL_TITLES, "stage_titles": STAGE_TITLES,
