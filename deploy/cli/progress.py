@@ -78,7 +78,7 @@ class Watch:
             found = counts(session, self._batch_id)
             rows = sum(found.values())
             rejected = sum(count for (_, state), count in found.items() if state == RowState.REJECTED)
-            self._progress.update(self._checked, total=rows, completed=rows)
+            self._progress.update(self._checked, total=rows, completed=rows, why=self._held())
             self._show(session, rows - rejected)
             if self._until is Phase.PREVIEW:
                 return self._previews_done(session, rows - rejected)
@@ -106,6 +106,11 @@ class Watch:
     def _why(self, step: Step) -> str:
         closed = self._relay.runners[step.value].lanes.closed()
         return "; ".join(lane_message(step.value, code, since) for code, since in closed.values())
+
+    def _held(self) -> str:
+        """What of our own (disk, database) keeps the services waiting: they go on by themselves when it works again."""
+        kinds = sorted(set(self._relay.troubles.values()))
+        return f"in attesa: disco o database ({', '.join(kinds)}), vedi .staffetta/staffetta.log" if kinds else ""
 
     def _previews_done(self, session: Session, total: int) -> bool:
         if not self._letter or self._previews is None:
