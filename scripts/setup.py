@@ -32,6 +32,8 @@ OLDEST = (3, 11)
 
 # The names under which tests/e2e/browser_hand.py looks for a browser.
 BROWSERS = ("chromium", "google-chrome")
+# What the Node.js inside playwright loads, and the Debian package that has it.
+DRIVER_LIBRARIES = {"libatomic.so.1": "libatomic1"}
 
 # What WeasyPrint loads by name at run time, and the Debian package that has it.
 LIBRARIES = {
@@ -109,14 +111,17 @@ def system_packages() -> None:
 
 
 def browser() -> bool:
-    """Whether there is a browser of Chromium's kind, by apt where there was none. Ubuntu's package of that name only leads to
-    a snap; there, and where the package does not come, the tests of the pages fail and say what to install."""
+    """Whether there is a browser of Chromium's kind (by apt where there was none) and what its driver loads. Ubuntu's
+    package of that name only leads to a snap; there, and where the package does not come, the tests of the pages fail
+    and say what to install."""
     release = Path("/etc/os-release")
     has_package = not (release.exists() and "ID=ubuntu" in release.read_text().split())
-    if has_package and not any(map(shutil.which, BROWSERS)):
+    packages = ["chromium"] if has_package and not any(map(shutil.which, BROWSERS)) else []
+    packages += [package for library, package in DRIVER_LIBRARIES.items() if not loads(library)]
+    if packages:
         with contextlib.suppress(subprocess.CalledProcessError, SystemPackagesMissing):
-            install(["chromium"])
-    return any(map(shutil.which, BROWSERS))
+            install(packages)
+    return any(map(shutil.which, BROWSERS)) and all(map(loads, DRIVER_LIBRARIES))
 
 
 def install(packages: list[str]) -> None:

@@ -27,6 +27,7 @@ MISSING = (
     "Ubuntu, whose package of that name only leads to a snap: install Google Chrome's .deb, or run 'snap install chromium'. "
     "Elsewhere: name one in STAFFETTA_TEST_BROWSER."
 )
+NO_DRIVER = "playwright's driver does not start. Debian and Ubuntu: apt-get install libatomic1."
 LABELLED = """() => [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
   .filter(field => ![...field.labels].some(label => label.textContent.trim())).map(field => field.outerHTML)"""
 NAMED = """() => [...document.querySelectorAll('a[href], button')]
@@ -64,10 +65,16 @@ def found_browser() -> str:
 def started_browser() -> Iterator[Browser]:
     """A browser, closed at the end."""
     path = found_browser()
-    with sync_playwright() as playwright:
+    try:
+        playwright = sync_playwright().start()
+    except Exception as error:
+        raise AssertionError(NO_DRIVER) from error
+    try:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()
+    finally:
+        playwright.stop()
 
 
 @contextmanager
