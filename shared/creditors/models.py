@@ -152,7 +152,8 @@ class Creditor(Item):
 
 
 class Client(Item):
-    """Another municipal system, and what it may ask for. No payment types: all of its creditors'."""
+    """Another municipal system, and what it may ask for by messages. No payment types: all of its creditors'. Checked at
+    start; nobody asks by messages yet, for the bus is inside one process."""
 
     creditors: Annotated[list[str], Field(min_length=1)]
     payment_types: list[str] = []
