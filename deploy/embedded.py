@@ -105,7 +105,9 @@ class Relay:
         self.publish = self._publish()
         self.ingest = services.ingest.wire.wire(setup, self._publish())
         self._held.callback(self.ingest.close)
-        self.status = services.status.wire.wire(setup, self._publisher(), template_xlsx=_template)
+        self.status = services.status.wire.wire(
+            setup, self._publisher(), template_xlsx=_template, troubles=lambda: self.troubles
+        )
         self._held.callback(self.status.close)
         for name, (wire, queues, size) in STAGES.items():
             self.stages[name] = wire(setup)

@@ -49,6 +49,8 @@ class House:
     service: StatusService
     broker: Broker
     documents: FolderStore
+    troubles: dict[str, str] = field(default_factory=dict)
+    """What keeps the process's workers from going on."""
 
     @classmethod
     def at(cls, folder: Path, **settings: float) -> House:
@@ -56,7 +58,9 @@ class House:
         documents, broker = FolderStore(folder / "documents"), Broker()
         setup = Setup(load_creditors(), documents, lambda name: f"sqlite:///{folder / name}.db")
         wanted = StatusSettings.model_validate({"command_patience_seconds": 0.0, **settings})
-        return cls(wire(setup, broker, lambda: b"PK empty format", wanted), broker, documents)
+        troubles: dict[str, str] = {}
+        service = wire(setup, broker, lambda: b"PK empty format", wanted, lambda: troubles)
+        return cls(service, broker, documents, troubles)
 
     def client(self) -> httpx.AsyncClient:
         """A program on this machine."""

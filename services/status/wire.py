@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -55,8 +55,9 @@ def wire(
     publisher: CommandPublisher,
     template_xlsx: Callable[[], bytes],
     settings: StatusSettings | None = None,
+    troubles: Callable[[], Mapping[str, str]] = dict,
 ) -> StatusService:
-    """Build the service; tables are made where they are missing."""
+    """Build the service; tables are made where they are missing. `troubles`: see `Context`."""
     settings = settings or StatusSettings()
     database = Database(setup.database_url("status"), Base.metadata, SCHEMA)
     database.create_all()
@@ -70,5 +71,6 @@ def wire(
         hub=Hub(),
         metrics=Metrics(database),
         template_xlsx=template_xlsx,
+        troubles=troubles,
     )
     return StatusService(database, build_app(context), context)

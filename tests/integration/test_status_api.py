@@ -393,6 +393,9 @@ def test_health_readiness_and_metrics_tell_no_names(house: House) -> None:
         await ready_batch(house, client)
         assert (await client.get("/healthz")).json()["status"] == "ok"
         assert (await client.get("/readyz")).status_code == 200
+        house.troubles["render"] = "OperationalError"
+        held = await client.get("/readyz")
+        assert (held.status_code, held.json()["checks"]) == (503, {"database": "ok", "render": "held"})
         text = (await client.get("/metrics")).text
         assert 'staffetta_status_records{state="ready"} 3.0' in text
         assert "staffetta_status_facts_total" in text

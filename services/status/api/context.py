@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -20,7 +20,8 @@ from shared.documents import DocumentStore
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`template_xlsx` makes the empty spreadsheet (S4); it belongs to ingest, so the composition root hands it in."""
+    """`template_xlsx` makes the empty spreadsheet (S4); it belongs to ingest, so the composition root hands it in.
+    `troubles`: queue → what keeps its worker from going on, of all that run in this process."""
 
     database: Database
     documents: DocumentStore
@@ -30,6 +31,7 @@ class Context:
     hub: Hub
     metrics: Metrics
     template_xlsx: Callable[[], bytes]
+    troubles: Callable[[], Mapping[str, str]] = dict
     csrf: Csrf = field(default_factory=Csrf)
 
 

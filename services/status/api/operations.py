@@ -24,7 +24,7 @@ def healthz() -> Health:
 
 @router.get("/readyz", operation_id="readiness", summary="Il servizio può lavorare", responses={503: {"model": Health}})
 def readyz(context: Here, response: Response) -> Health:
-    """La banca dati risponde."""
+    """La banca dati risponde, e nessuna coda è ferma per un guasto nostro (disco, banca dati)."""
     try:
         with context.database.read() as session:
             session.connection().execute(text("SELECT 1"))
@@ -32,6 +32,9 @@ def readyz(context: Here, response: Response) -> Health:
         log.warning("not-ready", error=type(error).__name__)
         response.status_code = 503
         return Health(status="unavailable", checks={"database": "unavailable"})
+    if held := context.troubles():
+        response.status_code = 503
+        return Health(status="unavailable", checks={"database": "ok"} | dict.fromkeys(sorted(held), "held"))
     return Health(status="ok", checks={"database": "ok"})
 
 
