@@ -46,9 +46,7 @@ def record_page(session: Session, search: RecordSearch, batch_id: UUID | None = 
         wanted += [RecordRow.code == search.code, RecordRow.stage == search.stage]
     total, cents = session.exec(select(func.count(), func.sum(RecordRow.amount_cents)).where(*wanted)).one()
     order: Sequence[Any] = (
-        [col(RecordRow.row)]
-        if batch_id
-        else [col(BatchRow.created_at).desc(), col(BatchRow.id), col(RecordRow.row)]
+        [col(RecordRow.row)] if batch_id else [col(BatchRow.created_at).desc(), col(BatchRow.id), col(RecordRow.row)]
     )
     joined = col(BatchRow.id) == col(RecordRow.batch_id)
     # The ids first: a page far down would otherwise sort whole rows only to skip them.
