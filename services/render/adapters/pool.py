@@ -108,7 +108,7 @@ class Worker:
         self._end()
         if not self._closed:
             self._start()
-        log.warning("render.worker_replaced", exit_code=code, over_limit=over_limit)
+            log.warning("render.worker_replaced", exit_code=code, over_limit=over_limit)
         return Died(over_limit or code in _OVER_LIMIT)
 
 
