@@ -51,7 +51,11 @@ def run_file(file: Path, options: Options, out: Path) -> int:
     try:
         sheet = _read(file)
         with opened(out) as session:
-            return _run(session, sheet, file.name, options)
+            try:
+                return _run(session, sheet, file.name, options)
+            except KeyboardInterrupt:
+                console.print("Mi fermo appena è finito ciò che è in corso: può volerci qualche secondo.")
+                raise
     except WrongUse as wrong:
         console.print(f"[red]{escape(str(wrong))}[/]", highlight=False)
         return 2
