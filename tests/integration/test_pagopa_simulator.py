@@ -286,3 +286,10 @@ def test_the_page_says_what_it_is_and_escapes_what_it_shows(client: httpx.Client
     assert "3120 0000 0000 0000 01" in page
     assert "10,00 €" in page
     assert "Pagabile" in page
+
+
+@pytest.mark.parametrize("foreign", [{"host": "elsewhere.example"}, {"origin": "http://elsewhere.example"}])
+def test_a_page_from_elsewhere_orders_no_fault(client: httpx.Client, foreign: dict[str, str]) -> None:
+    fault = {"kind": "status", "status": 503}
+    assert client.post("/_faults", json=fault, headers=foreign).status_code == 403
+    assert client.get("/_faults").json() == []

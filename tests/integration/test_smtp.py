@@ -332,6 +332,9 @@ def test_the_page_shows_what_was_sent_and_switches_faults(simulator: MailSimulat
         assert browser.delete("/faults").status_code == 204
         assert isinstance(mailer.send(an_envelope(), marked), Accepted)
         assert browser.post("/faults", json={"kind": "no-such-fault"}).status_code == 422
+        assert browser.get("/", headers={"host": "elsewhere.example"}).status_code == 403
+        assert browser.delete("/faults", headers={"origin": "http://elsewhere.example"}).status_code == 403
+        assert browser.delete("/faults", headers={"origin": simulator.http_url}).status_code == 204
         assert [line["event"] for line in browser.get("/journal").json()][-1] == "accepted"
 
 

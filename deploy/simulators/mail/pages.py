@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, FastAPI, HTTPException, Response
 from fastapi.responses import HTMLResponse
 
+from deploy.simulators.local import LocalOnly
 from deploy.simulators.mail.archive import Archive, Kept
 from deploy.simulators.mail.faults import Fault, Faults
 
@@ -31,6 +32,7 @@ td { overflow-wrap: anywhere; }
 def build(archive: Archive, faults: Faults) -> FastAPI:
     """The application. It holds addresses and messages: it is served on 127.0.0.1 only."""
     app = FastAPI(title="Simulatore di posta", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(LocalOnly)
     app.include_router(_messages(archive))
     app.include_router(_faults(faults))
     return app

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field, model_validator
 
+from deploy.simulators.local import LocalOnly
 from deploy.simulators.pagopa.book import Book, Position
 from deploy.simulators.pagopa.faults import TAKEN, Fault, Faults
 from deploy.simulators.pagopa.gateway import Gateway, Throttled
@@ -37,6 +38,7 @@ Key = Annotated[str | None, Header(alias="Ocp-Apim-Subscription-Key")]
 def application(book: Book, gateway: Gateway, faults: Faults) -> FastAPI:
     """The application over one book."""
     app = FastAPI(title="Simulatore pagoPA (GPD v1)", docs_url="/docs", redoc_url=None)
+    app.add_middleware(LocalOnly)
     app.include_router(_gpd(book, gateway), prefix=PRODUCT_PATH)
     app.include_router(_switches(book, faults))
 
