@@ -201,6 +201,7 @@ def test_records_are_found_by_words_in_a_body_and_by_state(house: House) -> None
         assert (paged["pages"], [item["row"] for item in paged["items"]]) == (2, [4])
         assert (await client.post(url, json={"testo": "rossi"})).status_code == 422
         assert (await client.post(f"/api/v1/batches/{uuid4()}/records/search", json={})).status_code == 404
+        assert (await client.post(url, json={"page": 10**20})).status_code == 422
 
     run(house, story)
 

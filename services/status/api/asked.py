@@ -25,7 +25,7 @@ class RecordSearch(Asked):
     states: list[State] = []
     stage: str = ""
     code: str = ""
-    page: int = Field(default=1, ge=1)
+    page: int = Field(default=1, ge=1, le=100_000)
     page_size: int = Field(default=50, ge=1, le=200)
 
 
