@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def test_the_example_can_be_printed() -> None:
         ("{{ alunno }}", ["Alunna"], "usa «alunno»"),
         ("{{ range(3) }}", [], "usa «range»"),
         ("{% for x in causale %}", [], "letter-template-broken: Il modello di lettera «prova» ha un errore: riga 1"),
+        ("{{ causale|abbellita }}", [], "letter-template-broken: Il modello di lettera «prova» ha un errore: riga 1"),
         ("{% include 'altro.html' %}", [], "letter-template-unsafe"),
         ("{% include causale %}", [], "letter-template-unsafe"),
         ("{% import '/etc/passwd' as x %}", [], "letter-template-unsafe"),
@@ -51,6 +53,17 @@ def test_a_letter_that_can_never_be_printed_is_told_at_start(
         load_kit(with_letter(tmp_path, source, columns), RenderSettings())
     assert str(wrong.value).startswith("creditors.c_x999.payment_types.scuolabus.letters.prova: ")
     assert told in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    "source", ['{{ "a" * 100000000 }}', '{{ "a"|center(100000000) }}', '{% set x = "a" * 100000000 %}', "{{ 9**9**7 }}"]
+)
+def test_a_letter_is_checked_without_working_anything_out(tmp_path: Path, source: str) -> None:
+    made = with_letter(tmp_path, source, [])
+    tracemalloc.start()
+    load_kit(made, RenderSettings())
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()
 
 
 def test_a_letter_may_name_its_columns_and_loop_over_what_it_sets(tmp_path: Path) -> None:

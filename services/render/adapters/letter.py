@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes, pass_context
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from weasyprint import CSS, HTML
 from weasyprint.text.fonts import FontConfiguration
@@ -32,9 +33,18 @@ class LetterTemplate:
         return {variable(heading): heading for heading in self.columns}
 
 
+@pass_context
+def _as_it_is(_context: Context, value: object) -> object:
+    """What depends on the context cannot be worked out while a template is compiled. Jinja would: `{{ 9**9**9 }}` then
+    never ends where letters are only checked, outside the limits of a worker."""
+    return value
+
+
 def environment() -> ImmutableSandboxedEnvironment:
     """The sandbox: no loader, and none of Jinja's global functions (they are what the known escapes start from)."""
-    sandbox = ImmutableSandboxedEnvironment(autoescape=True, undefined=StrictUndefined, optimized=False)
+    sandbox = ImmutableSandboxedEnvironment(
+        autoescape=True, undefined=StrictUndefined, optimized=False, finalize=_as_it_is
+    )
     sandbox.globals.clear()
     return sandbox
 
@@ -57,6 +67,7 @@ def check_letter(letter: LetterTemplate) -> set[str]:
     sandbox = environment()
     try:
         tree = sandbox.parse(letter.source)
+        named = _named(sandbox, tree)
     except TemplateSyntaxError as error:
         raise broken(letter, f"riga {error.lineno}, sintassi non valida") from error
     except RecursionError as error:
@@ -66,7 +77,6 @@ def check_letter(letter: LetterTemplate) -> set[str]:
     clash = sorted(letter.variables.keys() & set(RECORD_VARIABLES))
     if clash:
         raise broken(letter, f"la colonna «{letter.variables[clash[0]]}» ha il nome di un dato dell’avviso")
-    named = meta.find_undeclared_variables(tree)
     unknown = sorted(named - letter.variables.keys() - set(RECORD_VARIABLES))
     if unknown:
         raise Unprintable(
@@ -74,6 +84,14 @@ def check_letter(letter: LetterTemplate) -> set[str]:
             f"Il modello di lettera «{letter.name}» usa «{unknown[0]}», che non è un dato dell’avviso né una sua colonna.",
         )
     return named
+
+
+def _named(sandbox: ImmutableSandboxedEnvironment, tree: nodes.Template) -> set[str]:
+    """`meta.find_undeclared_variables`, which works out constants on its way, without that."""
+    tracking = meta.TrackingCodeGenerator(sandbox)
+    tracking.optimizer = None
+    tracking.visit(tree)
+    return tracking.undeclared_identifiers
 
 
 class LetterPress:
