@@ -50,6 +50,7 @@ def write_results(session: Opened, batch_id: UUID, sheet: bytes) -> Summary:
     summary = Summary(notes=_notes(batch))
     outcomes: dict[int, Outcome] = {}
     technical: list[TechnicalRow] = []
+    unmade = 0
     for rows in pages(session.relay.ingest.database, batch.id):
         for row in rows:
             outcomes[row.number], details = _outcome(session, batch, row)
@@ -58,6 +59,10 @@ def write_results(session: Opened, batch_id: UUID, sheet: bytes) -> Summary:
             summary.states[outcomes[row.number].state] += 1
             summary.rejected += row.state == RowState.REJECTED
             summary.stuck += row.state in STUCK
+            unmade += bool(_letter_trouble(row))
+    if unmade:
+        summary.stuck += unmade
+        summary.notes.append(f"Lettere che non si possono fare: {unmade}. Il perché è in {ESITO}, colonna Motivo.")
     with tempfile.TemporaryDirectory(prefix="staffetta-") as folder:
         source = Path(folder) / "tracciato.xlsx"
         source.write_bytes(sheet)
@@ -80,7 +85,7 @@ def _outcome(session: Opened, batch: Batch, row: Row) -> tuple[Outcome, Technica
     registered_at = registration.registered_at if registration else None
     outcome = Outcome(
         state=TITLES[verdict.state],
-        reason=explained(verdict.code, verdict.detail) or _doubts(row, verdict.state),
+        reason=explained(verdict.code, verdict.detail) or _letter_trouble(row) or _doubts(row, verdict.state),
         notice_code=position.notice_code if position else "",
         iuv=position.iuv if position else "",
         protocol_number=registration.number if registration else "",
@@ -88,7 +93,8 @@ def _outcome(session: Opened, batch: Batch, row: Row) -> tuple[Outcome, Technica
         notice=_save(session, documents.notice if documents else None, "avvisi", row.number),
         letter=_save(session, documents.letter if documents else _preview(row), "lettere", row.number),
     )
-    codes = " ".join(dict.fromkeys(filter(None, (verdict.code, row.code))))
+    previewed = (row.previewed or {}).get("code", "") if _letter_trouble(row) else ""
+    codes = " ".join(dict.fromkeys(filter(None, (verdict.code, row.code, previewed))))
     message_id = record.sending.message_id if record.sending else ""
     return outcome, TechnicalRow(row.number, str(row.id), message_id, codes)
 
@@ -100,6 +106,12 @@ def _sentences(problems: Sequence[Mapping[str, Any]]) -> str:
         + (f" Proposta: {problem['proposal']}." if problem["proposal"] else "")
         for problem in problems
     )
+
+
+def _letter_trouble(row: Row) -> str:
+    """Why the row's letter cannot be made, where only a preview found that out: its notice would be refused."""
+    told = row.previewed or {}
+    return explained(told.get("code", ""), told.get("detail", "")) if row.state == RowState.READY else ""
 
 
 def _doubts(row: Row, state: State) -> str:

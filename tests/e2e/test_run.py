@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.audit import text_of
-from tests.e2e.run_hand import HEADINGS, PEOPLE, counted, esito, run, sheet, staffetta
+from tests.e2e.run_hand import HEADINGS, PEOPLE, counted, due, esito, run, sheet, staffetta
 
 LETTER_HEADINGS = (
     "Intestazione",
@@ -189,3 +190,21 @@ def test_a_real_creditor_needs_a_lasting_folder_and_a_declared_register(tmp_path
 
     assert code == 2
     assert "creditors.c_x999" in said
+
+
+def test_a_letter_that_reads_a_file_is_told_in_the_preview(tmp_path: Path) -> None:
+    examples = Path(__file__).resolve().parents[2] / "deploy" / "examples"
+    shutil.copytree(examples, tmp_path / "examples")
+    (tmp_path / "examples" / "letters" / "scuolabus.html").write_text('<p><img src="file:///etc/passwd"></p>')
+
+    file = sheet(tmp_path / "rows.xlsx", [(*row, "Emma", "Rodari", "Linea 1") for row in PEOPLE], LETTER_HEADINGS)
+
+    code, said = staffetta(
+        "run", file, "--creditor", "c_x999", "--channel", "email", "--payment-type", "scuolabus", "--due-date", due().isoformat(), "--letter", "scuolabus", "--until", "preview", "--out", "out",
+        folder=tmp_path, environment={"STAFFETTA_CREDITORS": str(tmp_path / "examples" / "creditors.toml")},
+    )  # fmt: skip
+
+    assert code == 1, said
+    assert "Lettere che non si possono fare: 3" in said
+    assert "cerca di leggere file" in esito(tmp_path / "out")[2]["Motivo"]
+    assert not (tmp_path / "out" / "lettere").exists()
