@@ -78,11 +78,12 @@ def pool() -> Iterator[WorkerPool]:
     pool.close()
 
 
-def test_a_worker_that_was_killed_is_replaced_and_its_record_printed(pool: WorkerPool) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGXCPU])  # SIGXCPU: as if it had used up its processor time
+def test_a_worker_that_was_killed_is_replaced_and_its_record_printed(pool: WorkerPool, how: signal.Signals) -> None:
     job = Job(a_rendered_record(), TODAY)
     assert isinstance(pool.make([job])[0], Printed)
     (killed,) = pool.processes
-    os.kill(killed, signal.SIGKILL)
+    os.kill(killed, how)
     assert until(lambda: not runs(killed))
     assert isinstance(pool.make([job])[0], Printed)
     assert pool.processes != (killed,)

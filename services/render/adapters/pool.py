@@ -155,14 +155,15 @@ class WorkerPool:
             self._idle.put(worker)
 
     def _twice(self, worker: Worker, job: Job) -> Answer:
-        """A worker may die of what is not its record's doing (the system was short of memory): once more, then no more."""
+        """A worker may die of what is not its record's doing (the system was short of memory, or stood still and counted
+        it as work): once more, then no more, for a refusal withdraws the record's position."""
+        over_limit = False
         for _ in range(2):
             try:
                 return worker.make(job)
             except Died as died:
-                if died.over_limit:
-                    return too_slow(job)
-        return crashed(job)
+                over_limit = died.over_limit
+        return too_slow(job) if over_limit else crashed(job)
 
 
 def too_slow(job: Job) -> Answer:
