@@ -27,7 +27,7 @@ from shared.stage import Deferred, Done, Outcome, Permanent, Refused, Transient
 from shared.wiring import Setup, StageService
 from tests.iuv_hand import CREDITOR, Hand, a_debt, the_creditor, withdraw
 
-QUICK = IuvSettings(connect_seconds=2, answer_seconds=0.5, act_seconds=20)
+QUICK = IuvSettings(connect_seconds=2, answer_seconds=1.5, act_seconds=20)
 KEY = "chiave-del-simulatore"
 
 
@@ -162,7 +162,7 @@ def test_an_answer_that_is_lost_with_its_look_up_is_found_by_the_repeat(hand: Ha
 def test_a_call_that_arrives_after_its_repeat_opens_nothing(
     hand: Hand, simulator: PagoPaSimulator, tmp_path: Path
 ) -> None:
-    simulator.fault(Fault(kind="delay-before", seconds=0.8, operation="create"))
+    simulator.fault(Fault(kind="delay-before", seconds=2.2, operation="create"))
     opened(retried(hand, a_debt()))
     simulator.stop()  # lets the late one arrive
     assert [call["call"] for call in Journal.read(tmp_path / "pagopa")] == ["create"]
