@@ -37,6 +37,7 @@ BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Queue → (exchange, routing key)s."""
 
+EXCHANGES = ("intake", "commands", "facts", "outcomes")
 SERVICES = tuple(dict.fromkeys(queue.partition(".")[0] for queue in BINDINGS))
 QUORUM: dict[str, Any] = {
     "x-queue-type": "quorum",
@@ -69,14 +70,22 @@ class Topology:
         """Where bodies of `queue` that cannot be read at all end."""
         return f"{self.namespace}.{queue.partition('.')[0]}.unreadable"
 
+    def exchanges(self) -> list[Exchange]:
+        """All of them."""
+        return [self.exchange(name) for name in EXCHANGES]
+
+    def queues(self) -> list[Queue]:
+        """All of them; those that others dead-letter into come first."""
+        unreadable = [
+            Queue(self.unreadable_name(service), durable=True, queue_arguments={"x-queue-type": "quorum"})
+            for service in SERVICES
+        ]
+        return [*unreadable, *(self.queue(name) for name in BINDINGS)]
+
     def declare(self, connection: Connection) -> None:
         """Make everything stand, so that no fact is published before all who bind it are there."""
         with connection.channel() as channel:
-            for name in ("intake", "commands", "facts", "outcomes"):
-                self.exchange(name)(channel).declare()
-            for service in SERVICES:
-                Queue(self.unreadable_name(service), durable=True, queue_arguments={"x-queue-type": "quorum"})(
-                    channel
-                ).declare()
-            for name in BINDINGS:
-                self.queue(name)(channel).declare()
+            for exchange in self.exchanges():
+                exchange(channel).declare()
+            for queue in self.queues():
+                queue(channel).declare()
