@@ -191,9 +191,10 @@ class Relay:
 
     def _tick(self) -> None:
         ticks = 0
+        sweeps = [self.status.sweep, *(runner.sweep for runner in self.runners.values())]
         while not self._stopping.wait(TICK_SECONDS):
             ticks += 1
-            for work in (self.ingest.tick, *((self.status.sweep,) if ticks % SWEEP_TICKS == 0 else ())):
+            for work in (self.ingest.tick, *(sweeps if ticks % SWEEP_TICKS == 0 else ())):
                 try:
                     work()
                 except Exception:

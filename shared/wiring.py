@@ -10,6 +10,7 @@ from shared.contracts.commands import Message
 from shared.contracts.facts import Fact
 from shared.creditors import Creditors
 from shared.db.engine import Database
+from shared.db.ledger import UnaskedRow
 from shared.documents import DocumentStore
 from shared.stage import Stage
 
@@ -27,11 +28,21 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class Unasked:
+    """A table of facts that no message asks for, and how a row reads as a fact."""
+
+    table: type[UnaskedRow]
+    fact: Callable[[Any], Fact]
+
+
+@dataclass(frozen=True, slots=True)
 class StageService:
-    """A stage ready to run: the runner turns `triggers` into requests, and calls `handlers` for the rest."""
+    """A stage ready to run: the runner turns `triggers` into requests, calls `handlers` for the rest, and states what is
+    `unasked` by itself."""
 
     database: Database
     stage: Stage[Any]
     triggers: frozenset[type[Message]]
     handlers: Mapping[type[Message], Handler] = field(default_factory=dict)
+    unasked: Sequence[Unasked] = ()
     close: Callable[[], None] = lambda: None

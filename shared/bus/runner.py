@@ -21,6 +21,7 @@ from shared.bus.ledgers import SETTLED, Key, Ledger
 from shared.bus.outages import OUTAGES
 from shared.bus.restating import restated
 from shared.bus.statements import Statements
+from shared.bus.sweeper import Sweeper
 from shared.contracts.commands import RecordCommand, Restate
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import Fact, RecordFact
@@ -56,6 +57,9 @@ class StageRunner:
         self.lanes = Lanes(now)
         self._ledger: Ledger[Any] = Ledger(service.database, service.stage, owner, alive, now)
         self._statements = Statements(self._stage.name, self._stage.states)
+        self._sweepers = [
+            Sweeper(service.database, unasked.table, unasked.fact, publish, self._source) for unasked in service.unasked
+        ]
         connections = 1 if self._stage.lookable else self._stage.connections
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix=f"{self._stage.name.value}-act")
 
@@ -75,6 +79,10 @@ class StageRunner:
         out += self._requests(asked)
         if out:
             self._pass_on(out)
+
+    def sweep(self) -> int:
+        """State what no message asked for and nobody stated yet; how many facts. Raises outages only."""
+        return sum(sweeper.sweep() for sweeper in self._sweepers)
 
     def close(self) -> None:
         """Let the acts in hand end."""

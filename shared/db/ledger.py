@@ -48,6 +48,15 @@ class LedgerRow(SQLModel):
     updated_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class UnaskedRow(SQLModel):
+    """The columns of a fact that no message asked for (shared/bus/sweeper.py). `id` is the fact's own, derived from what it
+    is about; `stated` once the broker has it."""
+
+    id: UUID = Field(primary_key=True)
+    batch_id: UUID
+    stated: bool = Field(default=False, index=True)
+
+
 def fingerprint(values: object) -> str:
     """A short hash of the values that a stage acts on."""
     canonical = json.dumps(values, sort_keys=True, ensure_ascii=False, default=str)
