@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -21,3 +21,5 @@ class Settings(BaseSettings):
     """The creditors' file; without it, the rehearsal file."""
     folder: Path = Path("staffetta")
     """Where the embedded relay keeps databases and documents."""
+    broker_url: SecretStr = SecretStr("memory://")
+    """`amqp://user:password@host:5672/vhost`, each service with a user of its own. `memory://` is inside one process."""

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli import operations
 from shared.contracts.base import Channel, Phase
 
 app = typer.Typer(
@@ -19,6 +20,8 @@ app = typer.Typer(
 )
 simulate = typer.Typer(help="Un simulatore come processo a sé.", no_args_is_help=True)
 app.add_typer(simulate, name="simulate")
+app.add_typer(operations.topology, name="topology")
+app.add_typer(operations.parked, name="parked")
 
 Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Cartella dei risultati; la stessa cartella riprende il lavoro.")

@@ -46,6 +46,9 @@ QUORUM: dict[str, Any] = {
     "x-overflow": "reject-publish",
 }
 
+UNREADABLE: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+"""An operator who looks at a message takes it and gives it back; RabbitMQ 4 by default drops what came back 20 times."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
@@ -77,8 +80,7 @@ class Topology:
     def queues(self) -> list[Queue]:
         """All of them; those that others dead-letter into come first."""
         unreadable = [
-            Queue(self.unreadable_name(service), durable=True, queue_arguments={"x-queue-type": "quorum"})
-            for service in SERVICES
+            Queue(self.unreadable_name(service), durable=True, queue_arguments=UNREADABLE) for service in SERVICES
         ]
         return [*unreadable, *(self.queue(name) for name in BINDINGS)]
 

@@ -1,0 +1,67 @@
+"""`staffetta topology`: exchanges, queues and bindings, as the code says and as the broker has them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from deploy.cli.management import told
+from deploy.cli.operators import DIFFERENT, DONE, WRONG, broker_url, complain, explained, say, tell, topology
+from shared.bus.verify import Unmade, arguments, compare, declare, passive
+
+WHAT = {"missing": "manca", "extra": "è in più", "differs": "è diverso"}
+KIND = {"exchange": "exchange", "queue": "coda", "binding": "collegamento di"}
+
+
+def show(*, json: bool) -> int:
+    """What the code says."""
+    names = topology()
+    if json:
+        queues = {
+            each.name: {
+                "arguments": arguments(each),
+                "bindings": [[bound.exchange.name, bound.routing_key] for bound in each.bindings],
+            }
+            for each in names.queues()
+        }
+        tell({"exchanges": [each.name for each in names.exchanges()], "queues": queues})
+        return DONE
+    for exchange in names.exchanges():
+        say(f"exchange  {exchange.name} ({exchange.type})")
+    for queue in names.queues():
+        say(f"coda      {queue.name}")
+        for bound in queue.bindings:
+            say(f"            {bound.exchange.name} · {bound.routing_key}")
+    return DONE
+
+
+@explained
+def apply() -> int:
+    """Make what is missing."""
+    try:
+        declare(broker_url(), topology())
+    except Unmade as error:
+        complain(f"Non tutto è stato creato: {error}")
+        return WRONG
+    say("La topologia è completa.")
+    return DONE
+
+
+@explained
+def verify(*, json: bool) -> int:
+    """Compare, as far as the broker and its management API tell."""
+    url = broker_url()
+    report = passive(url, topology())
+    listed, untold = told(url)
+    if listed is None:
+        report.unchecked.append(untold)
+    else:
+        report.differences = sorted({*report.differences, *compare(topology(), listed)})
+    if json:
+        tell(asdict(report))
+        return DIFFERENT if report.differences else DONE
+    for each in report.differences:
+        say(f"{KIND[each.kind]} {each.name}: {WHAT[each.what]}{f' ({each.detail})' if each.detail else ''}")
+    for what in report.unchecked:
+        complain(f"non controllato: {what}")
+    say("Diverso da come deve essere." if report.differences else "Ciò che si è potuto controllare è come deve essere.")
+    return DIFFERENT if report.differences else DONE
