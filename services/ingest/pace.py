@@ -1,21 +1,23 @@
-"""How much of each lane is in flight: about ten seconds of what it lately did, within bounds."""
+"""How much of each lane is in flight: about ten seconds of what it lately did, within bounds; and whose turn it is."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.ingest.model import Step
-from services.ingest.tables import WITHDRAW, Row
+from services.ingest.tables import WITHDRAW, Batch, Lane, LaneWord, Row
 from shared.contracts.base import StageName
 
 SECONDS_IN_FLIGHT = 10.0
 WINDOW_SECONDS = 10.0
 LEAST, MOST = 50, 2_000
+STOOD_STILL = timedelta(seconds=2)
+"""Between two looks at a lane: longer, and nobody gave it work. That time says nothing about its pace."""
+PROBE_PATIENCE = timedelta(minutes=5)
+"""How long a closed lane's probe may stay without an answer before another is sent."""
 
 
 def lane_name(stage: StageName, creditor: str, channel: str) -> str:
@@ -49,62 +51,100 @@ def lanes_ahead(step: str, creditor: str, channel: str) -> list[str]:
     return [lane_name(stage, creditor, channel) for stage in STAGES_AHEAD[step]]
 
 
-@dataclass(slots=True)
-class Pace:
-    """The answers of the last seconds, by lane. In memory: after a restart a lane starts from the least."""
+def lane_now(row: Row) -> str:
+    """The lane that has an issued row in hand."""
+    return lanes_ahead(row.errand or row.step, row.creditor, row.channel)[0]
 
-    clock: Callable[[], float] = time.monotonic
-    _answers: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=MOST)))
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answered(self, lane: str) -> None:
-        """A lane finished one record."""
-        with self._lock:
-            self._answers[lane].append(self.clock())
+def capacity(lane: Lane) -> int:
+    """How many records of the lane may be in flight."""
+    lately = sum(count for _, count in lane.recent)
+    return max(LEAST, min(MOST, round(lately / WINDOW_SECONDS * SECONDS_IN_FLIGHT)))
 
-    def capacity(self, lane: str) -> int:
-        """How many records of the lane may be in flight."""
-        with self._lock:
-            since = self.clock() - WINDOW_SECONDS
-            lately = sum(1 for moment in self._answers[lane] if moment >= since)
-        return max(LEAST, min(MOST, round(lately / WINDOW_SECONDS * SECONDS_IN_FLIGHT)))
+
+def overdue_mark(lane: Lane) -> int:
+    """How many records the lane will have answered, ever, when one that is issued now must have been among them: twice as
+    many later ones as are in flight."""
+    return lane.answered + 2 * max(lane.in_flight, capacity(lane))
+
+
+def learn(lane: Lane, words: Iterable[LaneWord], now: datetime) -> None:
+    """Take in what the facts said of the lane since, and forget what is older than the window. An answer opens a lane; a
+    record that bounced closes it until its next probe."""
+    shift = now - lane.looked_at if lane.looked_at is not None and now - lane.looked_at > STOOD_STILL else timedelta()
+    recent = {at + shift.total_seconds(): count for at, count in lane.recent}
+    for word in words:
+        if word.closed_until is not None:
+            lane.probe_at = word.closed_until
+            continue
+        lane.answered, lane.answered_at, lane.probe_at = lane.answered + word.answered, word.at, None
+        second = float(round(word.at.timestamp()))
+        recent[second] = recent.get(second, 0) + word.answered
+    since = now.timestamp() - WINDOW_SECONDS
+    lane.recent = [[at, count] for at, count in sorted(recent.items()) if at >= since]
+    lane.looked_at = now
 
 
 class Rooms:
-    """How many more records each lane takes, in one tick."""
+    """How many more records each lane takes, in one tick. A lane that we do not hold takes none; a closed one takes a
+    probe when its time has come."""
 
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
-        self._left: dict[str, int] = {}
+    def __init__(self, lanes: Mapping[str, Lane], now: datetime) -> None:
+        self._lanes = lanes
+        self._now = now
+        for lane in lanes.values():
+            lane.in_flight = 0
 
-    def left(self, lanes: Sequence[str]) -> int:
+    def in_flight(self, names: Sequence[str], count: int) -> None:
+        """`count` records are under way that have these lanes before them."""
+        for lane in self._held(names):
+            lane.in_flight += count
+
+    def left(self, names: Sequence[str]) -> int:
         """How many more may be issued that have all these lanes before them."""
-        for lane in lanes:
-            if lane not in self._left:
-                self._left[lane] = self._pace.capacity(lane)
-        return max(0, min(self._left[lane] for lane in lanes))
+        held = self._held(names)
+        return min(self._left(lane) for lane in held) if len(held) == len(names) else 0
 
-    def take(self, lanes: Sequence[str], count: int) -> None:
-        """`count` records more are in flight."""
-        self.left(lanes)
-        for lane in lanes:
-            self._left[lane] -= count
+    def take(self, names: Sequence[str], count: int) -> None:
+        """`count` records more are issued."""
+        for lane in self._held(names) if count else ():
+            lane.in_flight += count
+            if lane.probe_at is not None:
+                lane.probe_at = self._now + PROBE_PATIENCE
+
+    def mark(self, name: str) -> int:
+        """See `overdue_mark`."""
+        return overdue_mark(self._lanes[name])
+
+    def _held(self, names: Sequence[str]) -> list[Lane]:
+        return [self._lanes[name] for name in names if name in self._lanes]
+
+    def _left(self, lane: Lane) -> int:
+        free = max(0, capacity(lane) - lane.in_flight)
+        if lane.probe_at is None:
+            return free
+        return min(1, free) if lane.probe_at <= self._now else 0
 
 
+@dataclass(slots=True)
 class Turns:
-    """Who has waited longest is next: creditors in turn, and each one's batches. Kept across ticks, for a full lane frees
-    a few places at a time, and they must not all go to the first in a list."""
+    """Who has waited longest is next: creditors in turn, and each one's batches. A turn is the time when it was had, and
+    lies in the batch's row: a full lane frees a few places at a time, and whichever replica gives them away, they must
+    not all go to the first in a list."""
 
-    def __init__(self) -> None:
-        self._count = 0
-        self._creditors: dict[str, int] = {}
-        self._batches: dict[UUID, int] = {}
+    creditors: dict[str, int]
+    """Creditor → its last turn, of whichever batch."""
+    now: datetime
+    _last: int = field(init=False)
 
-    def next(self, waiting: Mapping[UUID, str]) -> UUID:
-        """Of these batches (with their creditors), the one whose turn it is."""
-        return min(waiting, key=lambda batch: (self._creditors.get(waiting[batch], 0), self._batches.get(batch, 0)))
+    def __post_init__(self) -> None:
+        self._last = max(int(self.now.timestamp() * 1_000_000), *self.creditors.values(), 0)
 
-    def served(self, batch: UUID, creditor: str) -> None:
+    def next(self, waiting: Mapping[UUID, Batch]) -> Batch:
+        """Of these batches the one whose turn it is."""
+        return min(waiting.values(), key=lambda batch: (self.creditors.get(batch.creditor, 0), batch.turn))
+
+    def served(self, batch: Batch) -> None:
         """It had its turn."""
-        self._count += 1
-        self._creditors[creditor] = self._batches[batch] = self._count
+        self._last += 1
+        batch.turn = self.creditors[batch.creditor] = self._last

@@ -1,12 +1,13 @@
 """The pacer: issues records to the stages, a bounded number at a time, creditors and batches in turn.
 
 In flight are the rows in state `issued`. Issuing commits first and publishes then: what was not confirmed is published
-again at start, with the same issue, and the stages know a repeat.
+again at start, with the same issue, and the stages know a repeat. Whoever issues holds the lanes' rows meanwhile, and never
+waits for a lock: another replica's lanes, batches and rows are left to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,10 +15,11 @@ from sqlalchemy import func, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
+from services.ingest.lanes import KnownLanes, held, lanes_of, spoken_of
 from services.ingest.model import RowState, Step
-from services.ingest.pace import Pace, Rooms, Turns, lanes_ahead
+from services.ingest.pace import Rooms, Turns, lanes_ahead
 from services.ingest.tables import WITHDRAW, Batch, Row
-from services.ingest.waiting import CHANNELS, candidates, previewed_batches, steps_of, waiting_batches
+from services.ingest.waiting import CHANNELS, candidates, last_turns, previewed_batches, steps_of, waiting_batches
 from shared.contracts.commands import (
     AssignIuv,
     DispatchNotice,
@@ -47,23 +49,25 @@ class Pacer:
     """`tick` issues what has room; call it often, it is cheap when there is nothing to do."""
 
     def __init__(
-        self, database: Database, publish: Callable[[Sequence[Envelope]], None], pace: Pace, now: Callable[[], datetime]
+        self, database: Database, publish: Callable[[Sequence[Envelope]], None], now: Callable[[], datetime]
     ) -> None:
         self._database = database
         self._publish = publish
-        self._pace = pace
         self._now = now
-        self._turns = Turns()
+        self._known = KnownLanes(database)
 
     def tick(self) -> int:
         """Issue; returns how many records were, letters to preview among them."""
         self._publish(())  # what an outage kept back; while it lasts, nothing more is issued
         with self._database.read() as session:
-            idle = not waiting_batches(session, self._now()) and not self._previews(session)
+            waiting = waiting_batches(session, self._now())
+            lanes = lanes_of({batch.creditor for batch in waiting}) | spoken_of(session)
+            idle = not lanes and not self._previews(session)
         if idle:
             return 0
+        self._known.ensure(lanes)
         with self._database.write() as session:
-            out = [_command(row) for row in self._issue(session)]
+            out = [_command(row) for row in self._issue(session, lanes)]
             out += [_preview(row) for row in self._take_previews(session)]
         self._publish(out)
         return len(out)
@@ -81,19 +85,21 @@ class Pacer:
 
     # -- inside
 
-    def _issue(self, session: Session) -> Iterator[Row]:
+    def _issue(self, session: Session, lanes: Collection[str]) -> Iterator[Row]:
+        rooms = Rooms(held(session, lanes, self._now()), self._now())
+        self._fill(session, rooms)
         # asked again under a lock: a merge or a pause may have come between
         waiting = {batch.id: batch for batch in waiting_batches(session, self._now(), lock=True)}
-        rooms = Rooms(self._pace)
-        self._fill(session, rooms)
+        turns = Turns(last_turns(session, {batch.creditor for batch in waiting.values()}), self._now())
         while waiting:
-            batch = waiting[self._turns.next({batch_id: batch.creditor for batch_id, batch in waiting.items()})]
+            batch = turns.next(waiting)
             issued = 0
             for row in self._turn(session, batch, rooms):
                 yield row
                 issued += 1
             if issued:
-                self._turns.served(batch.id, batch.creditor)
+                turns.served(batch)
+                session.add(batch)
                 session.flush()
             if issued < TURN:
                 del waiting[batch.id]
@@ -110,7 +116,7 @@ class Pacer:
                 wanted -= len(rows)
                 for row in rows:
                     row.state, row.issue, row.next_at = RowState.ISSUED.value, row.issue + 1, None
-                    row.issued_at = self._now()
+                    row.issued_at, row.overdue_at = self._now(), rooms.mark(lanes[0])
                     session.add(row)
                     yield row
 
@@ -119,7 +125,7 @@ class Pacer:
         groups = (col(Row.step), col(Row.creditor), col(Row.channel), col(Row.errand))
         query = sql_select(*groups, func.count()).where(col(Row.state) == RowState.ISSUED.value).group_by(*groups)
         for step, creditor, channel, errand, count in session.connection().execute(query):
-            rooms.take(lanes_ahead(errand or step, creditor, channel), count)
+            rooms.in_flight(lanes_ahead(errand or step, creditor, channel), count)
 
     def _issued(self) -> Iterator[list[Row]]:
         last = UUID(int=0)

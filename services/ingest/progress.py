@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from services.ingest.lanes import Words
 from services.ingest.model import (
     ALREADY_PAID,
     MOVING,
@@ -21,10 +22,10 @@ from services.ingest.model import (
     current,
     raised,
 )
-from services.ingest.pace import Pace, lane_of
+from services.ingest.pace import LEAST, lane_now, lane_of, overdue_mark
 from services.ingest.placing import follow, paid, place
 from services.ingest.row_facts import parked, row_facts
-from services.ingest.tables import SENT, Batch, Row
+from services.ingest.tables import SENT, Batch, Lane, Row
 from shared.bus.outages import OUTAGES
 from shared.contracts.base import StageName
 from shared.contracts.commands import Correction, Message
@@ -44,17 +45,18 @@ from shared.db.engine import Database
 from shared.ids import derived
 
 log = structlog.get_logger()
+LANE_CLOSED = "lane-closed"
+"""Why a stage puts a record off without having tried (shared/bus/runner.py)."""
 
 
 class Progress:
     """Folds the facts of a handful into the rows, in one transaction."""
 
     def __init__(
-        self, database: Database, publish: Callable[[Sequence[Envelope]], None], pace: Pace, now: Callable[[], datetime]
+        self, database: Database, publish: Callable[[Sequence[Envelope]], None], now: Callable[[], datetime]
     ) -> None:
         self._database = database
         self._publish = publish
-        self._pace = pace
         self._now = now
 
     def take(self, messages: Sequence[Message]) -> None:
@@ -75,31 +77,46 @@ class Progress:
     def _fold(self, messages: Sequence[Message]) -> None:
         about = {record_id for message in messages if (record_id := _record_id(message)) is not None}
         said: list[Fact] = []
+        words = Words()
         with self._database.write() as session:
             rows = _rows(session, about)
+            before = {row.id: lane_now(row) for row in rows.values() if row.state == RowState.ISSUED}
             for message in messages:
                 row = rows.get(_record_id(message) or UUID(int=0))
                 if row is not None and row.record is not None:
-                    said += self._one(row, message)
+                    said += self._one(row, message, words)
                     session.add(row)
+            self._handed_on(session, [rows[each] for each in before if _moved_on(rows[each], before[each])])
             _reopen(session, rows.values())
+            words.leave(session, self._now())
         if said:
             self._publish([_envelope(fact) for fact in said])
 
-    def _one(self, row: Row, message: Message) -> list[Fact]:
+    def _handed_on(self, session: Session, rows: Sequence[Row]) -> None:
+        """The next stage of the phase has these now: its time to answer counts from here."""
+        if not rows:
+            return
+        lanes = session.exec(select(Lane).where(col(Lane.name).in_(sorted({lane_now(row) for row in rows}))))
+        marks = {lane.name: overdue_mark(lane) for lane in lanes}
+        for row in rows:
+            row.issued_at, row.overdue_at = self._now(), marks.get(lane_now(row), 2 * LEAST)
+
+    def _one(self, row: Row, message: Message, words: Words) -> list[Fact]:
         match message:
             case RecordFact():
-                return self._section(row, message)
+                return self._section(row, message, words)
             case StageFailed():
                 return self._failed(row, message)
             case StageDeferred() if row.state == RowState.ISSUED and message.issue == row.issue:
                 row.state, row.next_at, row.code = RowState.WAITING.value, message.until, message.code
+                if message.code == LANE_CLOSED:
+                    words.bounced(lane_of(row, message.stage), message.until)
             case PreviewRendered() if message.revision == row.revision:  # else of values that were corrected since
                 row.preview = "done"
                 row.previewed = message.model_dump(mode="json", include={"letter", "code", "detail"}, exclude_none=True)
         return []
 
-    def _section(self, row: Row, fact: RecordFact) -> list[Fact]:
+    def _section(self, row: Row, fact: RecordFact, words: Words) -> list[Fact]:
         stage = StageName(fact.owner)
         section = section_of(fact.record, stage)
         before, orders = row.whole, row.current_orders
@@ -107,7 +124,7 @@ class Progress:
         if record is before:
             return []  # a repeat, or overtaken
         if row.state == RowState.ISSUED:
-            self._pace.answered(lane_of(row, stage))
+            words.answered[lane_of(row, stage)] += 1
         standing = current(section_of(record, stage), orders.of(stage))
         if row.errand and stage is StageName.IUV and standing and standing.state is SectionState.WITHDRAWN:
             return self._withdrawn(row, record, orders)
@@ -150,6 +167,10 @@ def anew(orders: Orders, stage: StageName) -> Orders:
     """A person says it did not happen: this stage, and dispatch whose input changes with it, do the record anew."""
     raised_stages = {stage, StageName.DISPATCH}
     return orders.model_copy(update={each.value: orders.of(each) + 1 for each in raised_stages})
+
+
+def _moved_on(row: Row, before: str) -> bool:
+    return row.state == RowState.ISSUED and lane_now(row) != before
 
 
 def _record_id(message: Message) -> UUID | None:

@@ -1,4 +1,4 @@
-"""Ingest's tables: batches, and one row per record."""
+"""Ingest's tables: batches, one row per record, and the lanes that the pacer keeps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, Index, MetaData
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -19,6 +19,7 @@ from shared.db.engine import UtcDateTime
 SCHEMA = "ingest"
 WITHDRAW = "withdraw"
 GENERATED, SENT = "generated", "sent"
+_BIG_KEY = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only where the type is INTEGER
 
 
 class Base(SQLModel, registry=registry()):
@@ -31,6 +32,7 @@ class Batch(Base, table=True):
     """A spreadsheet with its options. `reading` is what its reading counted (hidden rows, warnings, ...)."""
 
     __tablename__ = "batch"
+    __table_args__ = (Index("batch_turn", "creditor", "turn"),)
 
     id: UUID = Field(primary_key=True)
     client: str
@@ -54,6 +56,8 @@ class Batch(Base, table=True):
     """'', `GENERATED`, `SENT`: the furthest end that was stated, to state each once. `SENT` (or cancelled): nothing is
     left to do, and the clock passes the batch by until a command or a late fact sets it back."""
     cancelled_counts: dict[str, int] = Field(default_factory=dict, sa_type=JSON)
+    turn: int = Field(default=0, sa_type=BigInteger)
+    """When the pacer last issued something of it, in microseconds; whoever waited longest is next."""
 
     @property
     def batch_options(self) -> BatchOptions:
@@ -95,6 +99,9 @@ class Row(Base, table=True):
     next_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """When a waiting row is issued again; none in any other state."""
     issued_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Since when the stage that must answer next has it."""
+    overdue_at: int = Field(default=0, sa_type=BigInteger)
+    """How many records that stage's lane will have answered, ever, when the row's message must be lost (pace.py)."""
     code: str = ""
     sheet_hash: str = ""
     duplicate: str = ""
@@ -131,6 +138,45 @@ class Row(Base, table=True):
         """Take `record`, and what is derived from it."""
         self.record = record.model_dump(mode="json", exclude_none=True)
         self.creditor, self.channel = record.creditor, record.delivery.channel.value
+
+
+class Lane(Base, table=True):
+    """What has a pace of its own. Who issues locks its row; nobody else writes it. `answered`: records, ever; `recent`:
+    how many in each second (epoch) of the last ten; `in_flight`: when somebody last issued."""
+
+    __tablename__ = "lane"
+
+    name: str = Field(primary_key=True)
+    answered: int = Field(default=0, sa_type=BigInteger)
+    answered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    recent: list[list[float]] = Field(default_factory=list, sa_type=JSON)
+    in_flight: int = 0
+    looked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    probe_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """The lane is closed, and takes one record then."""
+
+
+class LaneWord(Base, table=True):
+    """What a handful of facts said of a lane: so many records answered, or closed until then. Whoever issues next takes it
+    into the lane's row, so that folding facts waits for nobody's lock."""
+
+    __tablename__ = "lane_word"
+
+    id: int | None = Field(default=None, sa_column=Column(_BIG_KEY, primary_key=True))
+    lane: str = Field(index=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    answered: int = 0
+    closed_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class HeardRestated(Base, table=True):
+    """A service said that it has restated all that a request asked for: whichever replica heard it."""
+
+    __tablename__ = "heard_restated"
+
+    request_id: UUID = Field(primary_key=True)
+    service: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
 
 
 class TakenCommand(Base, table=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, or_
+from sqlalchemy import ColumnElement, and_, exists, func, or_
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from services.ingest.model import RowState, Step
@@ -62,6 +63,13 @@ def candidates(session: Session, batch: UUID, step: str, channel: str, now: date
     due = _some(session, limit, *mine, *_due(now))
     ready = (col(Row.state) == RowState.READY.value, col(Row.next_at).is_(None))
     return due + (_some(session, limit - len(due), *mine, *ready) if len(due) < limit else [])
+
+
+def last_turns(session: Session, creditors: Collection[str]) -> dict[str, int]:
+    """When something of each of these creditors was last issued."""
+    mine = col(Batch.creditor).in_(sorted(creditors))
+    query = sql_select(col(Batch.creditor), func.max(col(Batch.turn))).where(mine).group_by(col(Batch.creditor))
+    return {creditor: turn or 0 for creditor, turn in session.connection().execute(query)}
 
 
 def previewed_batches(session: Session) -> list[UUID]:

@@ -16,7 +16,6 @@ from services.ingest.closing import Closing
 from services.ingest.control import Control
 from services.ingest.model import RowState
 from services.ingest.outgoing import Outgoing
-from services.ingest.pace import Pace
 from services.ingest.pacer import Pacer
 from services.ingest.progress import Progress
 from services.ingest.refusals import answered
@@ -126,13 +125,13 @@ def wire(setup: Setup, publish: Publish, now: Callable[[], datetime] = utc_now) 
     """Ingest over its database."""
     database = Database(setup.database_url(SCHEMA), Base.metadata, SCHEMA)
     database.create_all()
-    pace, publish = Pace(), Outgoing(publish)
+    publish = Outgoing(publish)
     return IngestService(
         database=database,
         publish=publish,
         batches=Batches(database, publish, setup.creditors, setup.documents, now),
         control=Control(database, publish, now),
-        progress=Progress(database, publish, pace, now),
-        pacer=Pacer(database, publish, pace, now),
+        progress=Progress(database, publish, now),
+        pacer=Pacer(database, publish, now),
         closing=Closing(database, publish, now),
     )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import event, text
+from sqlmodel import select
 
 from services.ingest.model import RowState
-from services.ingest.pace import LEAST, MOST, Pace, Rooms, Turns, lanes_ahead
+from services.ingest.pace import LEAST, MOST, PROBE_PATIENCE, Rooms, Turns, capacity, lanes_ahead, learn
 from services.ingest.pacer import PREVIEWS_IN_FLIGHT, TURN
+from services.ingest.tables import Batch, Lane, LaneWord
 from shared.contracts.base import Channel, Phase, StageName
 from shared.contracts.commands import (
     AssignIuv,
@@ -29,7 +32,14 @@ from shared.contracts.commands import (
 from shared.contracts.facts import PreviewRendered
 from shared.contracts.record import Delivery, Record
 from tests.builders import BATCH
+from tests.fakes import NOON
 from tests.ingest_house import IngestHouse, a_letter, about, answers, failed, stated
+
+
+def lane_row(house: IngestHouse, name: str) -> Lane:
+    with house.service.database.read() as session:
+        return session.get_one(Lane, name)
+
 
 PEC = Delivery(channel=Channel.PEC, address="a@pec.example")
 MAIL = Delivery(channel=Channel.EMAIL, address="a@example.org")
@@ -152,23 +162,46 @@ def test_a_record_counts_in_each_lane_of_its_phase_until_that_lanes_fact(house: 
     assert isinstance(command, RegisterNotice)
 
 
-def test_a_lane_that_answers_fast_gets_more(house: IngestHouse) -> None:
-    pace = Pace(clock=lambda: 0.0)
-    for _ in range(300):
-        pace.answered("m")
-    assert pace.capacity("m") == 300
-    for _ in range(MOST * 2):
-        pace.answered("m")
-    assert pace.capacity("m") == MOST
+def words(*counts: int, at: datetime = NOON, lane: str = "m") -> list[LaneWord]:
+    return [LaneWord(lane=lane, at=at, answered=count) for count in counts]
+
+
+def test_a_lane_that_answers_fast_gets_more() -> None:
+    lane = Lane(name="m")
+    learn(lane, words(100, 200), NOON)
+    assert capacity(lane) == 300
+    learn(lane, words(MOST, MOST), NOON + timedelta(seconds=1))
+    assert (capacity(lane), lane.answered) == (MOST, 300 + 2 * MOST)
 
 
 def test_what_a_lane_did_long_ago_does_not_count() -> None:
-    time = [0.0]
-    pace = Pace(clock=lambda: time[0])
-    for _ in range(300):
-        pace.answered("m")
-    time[0] = 11.0
-    assert pace.capacity("m") == LEAST
+    lane = Lane(name="m")
+    learn(lane, words(300), NOON)
+    for second in range(12):
+        learn(lane, [], NOON + timedelta(seconds=second))
+    assert capacity(lane) == LEAST
+
+
+def test_time_in_which_nobody_issued_says_nothing_about_a_lane() -> None:
+    """A restart, or a night without batches: the window is what it was."""
+    lane = Lane(name="m")
+    learn(lane, words(300), NOON)
+    learn(lane, words(100, at=NOON + timedelta(hours=9)), NOON + timedelta(hours=9))
+    assert capacity(lane) == 400
+
+
+def test_the_window_outlives_the_process(house: IngestHouse) -> None:
+    records = house.batch(range(2, 402), until=Phase.GENERATE, register=False)
+    for command in house.issue():
+        house.hear(*answers(command))
+    assert len(house.issue()) == LEAST
+    for record in records[LEAST : 2 * LEAST]:
+        house.hear(*answers(AssignIuv(record=record)))
+    assert len(house.issue()) == 2 * LEAST
+    house.clock.forward(hours=1)
+    house.crash()
+    house.service.pacer.tick()
+    assert capacity(lane_row(house, "render")) == 2 * LEAST
 
 
 def test_facts_that_are_told_again_do_not_make_a_lane_look_fast(house: IngestHouse) -> None:
@@ -176,8 +209,8 @@ def test_facts_that_are_told_again_do_not_make_a_lane_look_fast(house: IngestHou
     house.issue()
     for _ in range(10):
         house.hear(*(stated(StageName.IUV, record) for record in records[:LEAST]))
-    rooms = Rooms(house.service.pacer._pace)
-    assert rooms.left(["iuv:c_x999"]) == LEAST
+    house.issue()
+    assert lane_row(house, "iuv:c_x999").answered == LEAST
 
 
 def test_a_full_lane_holds_up_nobody_who_goes_elsewhere(house: IngestHouse) -> None:
@@ -199,11 +232,16 @@ def test_rows_for_a_full_lane_do_not_stand_before_others_of_their_own_batch(hous
 
 
 def test_the_rooms_of_several_lanes_are_those_of_the_fullest() -> None:
-    rooms = Rooms(Pace(clock=lambda: 0.0))
-    rooms.take(["a"], 40)
+    rooms = Rooms({name: Lane(name=name) for name in "ab"}, NOON)
+    rooms.in_flight(["a"], 40)
     assert (rooms.left(["a", "b"]), rooms.left(["b"])) == (LEAST - 40, LEAST)
     rooms.take(["a", "b"], 20)
     assert (rooms.left(["a"]), rooms.left(["b"])) == (0, LEAST - 20)
+
+
+def test_a_lane_that_another_replica_holds_takes_nothing() -> None:
+    rooms = Rooms({"a": Lane(name="a")}, NOON)
+    assert (rooms.left(["a"]), rooms.left(["a", "b"])) == (LEAST, 0)
 
 
 def test_the_lanes_ahead_are_those_of_the_phase() -> None:
@@ -249,18 +287,90 @@ def test_a_small_batch_overtakes_a_large_one(house: IngestHouse) -> None:
     assert served[small] == 3
 
 
-def test_creditors_take_turns_and_not_their_batches() -> None:
-    turns = Turns()
-    waiting = {uuid4(): "large", uuid4(): "large", uuid4(): "large", uuid4(): "small"}
-    served: list[str] = []
-    batches: list[UUID] = []
-    for _ in range(6):
-        batch = turns.next(waiting)
-        turns.served(batch, waiting[batch])
-        served.append(waiting[batch])
-        batches.append(batch)
-    assert Counter(served) == {"large": 3, "small": 3}
-    assert len(set(batches)) == 4
+def test_creditors_take_turns_and_not_their_batches(house: IngestHouse) -> None:
+    for creditor in ("large", "large", "large", "small"):
+        house.batch(range(2, 5), batch_id=uuid4(), creditor=creditor)
+    with house.service.database.read() as session:
+        waiting = {batch.id: batch for batch in session.exec(select(Batch))}
+    served: list[Batch] = []
+    for _ in range(3):  # a tick, of whichever replica, begins from what is in the rows
+        last = {
+            name: max(batch.turn for batch in waiting.values() if batch.creditor == name) for name in ("large", "small")
+        }
+        turns = Turns(last, NOON)
+        for _ in range(2):
+            served.append(turns.next(waiting))
+            turns.served(served[-1])
+    assert Counter(batch.creditor for batch in served) == {"large": 3, "small": 3}
+    assert len({batch.id for batch in served}) == 4
+
+
+def test_places_go_round_whichever_replica_gives_them_away(house: IngestHouse) -> None:
+    one, two = uuid4(), uuid4()
+    for batch_id in (one, two):
+        house.batch(range(2, 502), batch_id=batch_id, until=Phase.GENERATE)
+    in_flight = house.issue()
+    served: Counter[UUID] = Counter()
+    for _ in range(10):
+        done, in_flight = in_flight[0], in_flight[1:]
+        house.hear(*answers(done))
+        house.crash()
+        more = house.issue()
+        served += by_batch(more)
+        in_flight += more
+    assert served == {one: 5, two: 5}
+
+
+# -- closed lanes
+
+
+def bounced(house: IngestHouse, *records: Record, seconds: float, issue: int = 1) -> None:
+    house.hear(*(house.deferred(record, seconds=seconds, issue=issue) for record in records))
+
+
+def test_a_closed_lane_gets_one_record_when_its_probe_is_due(house: IngestHouse) -> None:
+    records = house.batch(range(2, 202), until=Phase.GENERATE)
+    house.issue()
+    bounced(house, *records[:LEAST], seconds=5)
+    assert house.issue() == []
+    house.clock.forward(seconds=5)
+    probe = house.issue_one()
+    assert house.issue() == []
+    bounced(house, probe.record, seconds=15, issue=probe.issue)
+    house.clock.forward(seconds=14)
+    assert house.issue() == []
+    house.clock.forward(seconds=1)
+    probe = house.issue_one()
+    house.hear(stated(StageName.IUV, probe.record, issue=probe.issue))
+    assert len(house.issue()) == LEAST - 1  # the probe is at the renderer now
+
+
+def test_nothing_is_issued_towards_a_closed_lane_further_on(house: IngestHouse) -> None:
+    records = house.batch(range(2, 202))
+    rendered(house, records)
+    first = house.issue()
+    registered = [answers(command)[0] for command in first]
+    house.hear(*registered)
+    until = house.clock.time + timedelta(seconds=60)
+    for command in first:
+        house.hear(
+            house.deferred(command.record, seconds=60).model_copy(update={"stage": StageName.DISPATCH, "until": until})
+        )
+    assert house.issue() == []  # registered in vain, to wait at the door
+    house.clock.forward(seconds=60)
+    assert isinstance(house.issue_one(), DispatchNotice)
+
+
+def test_a_probe_that_is_lost_is_followed_by_another(house: IngestHouse) -> None:
+    records = house.batch(range(2, 62), until=Phase.GENERATE)
+    house.issue()
+    bounced(house, *records[:LEAST], seconds=5)
+    house.clock.forward(seconds=5)
+    house.issue_one()
+    house.clock.forward(seconds=PROBE_PATIENCE.total_seconds() - 1)
+    assert house.issue() == []
+    house.clock.forward(seconds=1)
+    house.issue_one()
 
 
 # -- when the broker or the process is lost
