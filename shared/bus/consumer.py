@@ -2,34 +2,32 @@
 
 A handful is up to `size` messages, or what came within `linger` seconds of the first. When the handler returns, the whole
 handful is let go. When it raises, something of ours is away (database, broker, store): the worker keeps the handful, says
-so, and tries it again until it works; an outage is nobody's failure.
+so, and tries it again until it works; an outage is nobody's failure. A message that was delivered before is handled alone.
 """
 
 from __future__ import annotations
 
 import queue
-import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import structlog
-from kombu import Connection, Consumer
+from amqp.exceptions import ConsumerCancelled, NotFound
 from kombu import Message as Delivered
 
 from shared.bus.connection import Broker
+from shared.bus.link import Link, RabbitLink
+from shared.bus.outages import OUTAGES, until_it_works, wait_seconds
+from shared.bus.reading import earlier_deliveries, read_envelope
 from shared.bus.topology import Topology
 from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
 
 log = structlog.get_logger()
-DRAIN_SECONDS = 0.02
-RECONNECT_SECONDS = 1.0
-OUTAGE_SECONDS = (0.2, 1.0, 5.0, 15.0)
+IDLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +43,10 @@ Handle = Callable[[Sequence[Delivery]], None]
 
 
 class Subscription:
-    """One queue of the topology, handled by `handle`."""
+    """One queue of the topology, handled by `handle`. `on_topology_lost` is called, in a thread of its own and again until
+    it does not raise, when the broker was away or had lost its queues, and all stands again: messages may be gone."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it consumes, and three knobs by name
         self,
         broker: Broker,
         topology: Topology,
@@ -56,6 +55,7 @@ class Subscription:
         *,
         size: int = 50,
         linger: float = 0.02,
+        on_topology_lost: Callable[[], None] | None = None,
     ) -> None:
         self._broker = broker
         self._topology = topology
@@ -63,15 +63,21 @@ class Subscription:
         self._handle = handle
         self._size = size
         self._linger = linger
+        self._on_topology_lost = on_topology_lost
         self._inbox: queue.Queue[Delivered] = queue.Queue()
         self._outbox: queue.Queue[tuple[Delivered, bool]] = queue.Queue()
-        self._stopping = threading.Event()
+        self._stopping, self._finished = threading.Event(), threading.Event()
+        self._link: Link | None = None
+        self._was_connected = False
+        self._lost = False
+        self._recover = threading.Event()
         self.trouble = ""
         """The type of the error for which a handful is held."""
-        self._threads = [
-            threading.Thread(target=self._drain, name=f"{queue_name}-connection", daemon=True),
-            threading.Thread(target=self._work, name=f"{queue_name}-worker", daemon=True),
-        ]
+        self._drainer = self._thread(self._drain, "connection")
+        self._worker = self._thread(self._work, "worker")
+        self._threads = [self._worker, self._drainer]
+        if on_topology_lost is not None:
+            self._threads.append(self._thread(self._recovering, "recovery"))
 
     def start(self) -> None:
         """Begin to consume."""
@@ -79,49 +85,71 @@ class Subscription:
             thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Finish the handful in hand and leave."""
+        """Finish the handful in hand and leave. What was delivered and not begun is for others."""
+        deadline = time.monotonic() + timeout
         self._stopping.set()
-        for thread in reversed(self._threads):
-            thread.join(timeout)
+        self._recover.set()
+        self._wake()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def connected(self) -> bool:
+        """Consuming: the broker is there and has the queue."""
+        return self._link is not None
 
     @property
     def idle(self) -> bool:
         """Nothing in hand, nothing waiting to be acked."""
         return self._inbox.unfinished_tasks == 0 and self._outbox.unfinished_tasks == 0
 
+    def _thread(self, target: Callable[[], None], role: str) -> threading.Thread:
+        return threading.Thread(target=target, name=f"{self.name}-{role}", daemon=True)
+
     # -- the connection's thread
 
     def _drain(self) -> None:
+        attempt = 0
         while not self._stopping.is_set():
             try:
-                with self._broker.connect() as connection:
-                    self._drain_connection(connection)
-            except Exception:
+                self._forget()
+                self._consume()
+            except Exception as error:
                 # Whatever a transport raises, a queue without a consumer would be a silent end.
-                log.exception("bus.connection-lost", queue=self.name)
-                self._stopping.wait(RECONNECT_SECONDS)
+                attempt = 0 if self._link is not None else attempt + 1
+                self._disconnect()
+                log.warning(
+                    "bus.connection-lost", queue=self.name, error=type(error).__name__, exc_info=_unexpected(error)
+                )
+                if isinstance(error, NotFound | ConsumerCancelled):
+                    self._lost = True
+                    self._topology.await_standing(self._broker, self._stopping)
+                elif attempt:
+                    self._lost = self._lost or self._was_connected  # it was away, perhaps to lose its data
+                self._stopping.wait(wait_seconds(attempt))
 
-    def _drain_connection(self, connection: Connection) -> None:
-        self._forget()
-        channel = connection.channel()
-        consumer = Consumer(
-            channel,
-            queues=[self._topology.queue(self.name)],
-            on_message=self._inbox.put,
-            prefetch_count=self._size,
-            auto_declare=False,
-        )
-        try:
-            with consumer:
-                while not (self._stopping.is_set() and not self._threads[1].is_alive()):
-                    self._settle(channel)
-                    with suppress(socket.timeout):
-                        connection.drain_events(timeout=DRAIN_SECONDS)
-                self._settle(channel)
-        finally:
-            # What is not handled is for others. RabbitMQ gives it to them of itself; the in-memory transport drops it.
-            with suppress(Exception):
-                consumer.recover(requeue=True)
+    def _consume(self) -> None:
+        kind = Link if self._broker.in_memory else RabbitLink
+        link = self._link = kind(self._broker, self._topology, self.name, self._size, self._inbox.put)
+        if self._lost:
+            self._lost = False
+            self._recover.set()
+        self._was_connected = True
+        while not self._stopping.is_set():
+            link.settle(self._handled())
+            link.wait()
+        link.cancel()
+        while not self._finished.is_set():
+            link.settle(self._handled())
+            link.wait()
+        link.settle(self._handled())
+        link.close()
+        self._link = None
+
+    def _disconnect(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.drop()
 
     def _forget(self) -> None:
         """What a lost connection delivered and nobody took yet: the broker delivers it again."""
@@ -130,110 +158,91 @@ class Subscription:
                 self._inbox.get_nowait()
                 self._inbox.task_done()
 
-    def _settle(self, channel: Any) -> None:
-        """Let go of what was handled. A lost connection's deliveries cannot be acked any more: they come again."""
+    def _handled(self) -> Iterator[tuple[Delivered, bool]]:
         with suppress(queue.Empty):
             while True:
-                delivered, readable = self._outbox.get_nowait()
+                handled = self._outbox.get_nowait()
                 try:
-                    if delivered.channel is not channel:
-                        continue
-                    if readable:
-                        delivered.ack()
-                    else:
-                        self._set_aside(delivered)
+                    yield handled
                 finally:
                     self._outbox.task_done()
 
-    def _set_aside(self, delivered: Delivered) -> None:
-        """To the unreadable queue ourselves: in-memory transports ignore dead-lettering without a word."""
-        target = self._topology.unreadable_name(self.name)
-        delivered.channel.basic_publish(
-            delivered.channel.prepare_message(
-                delivered.body, content_type=delivered.content_type, content_encoding=delivered.content_encoding,
-                headers=delivered.headers, properties={"delivery_mode": 2},
-            ),
-            exchange="", routing_key=target,
-        )  # fmt: skip
-        delivered.ack()
+    def _wake(self) -> None:
+        if (link := self._link) is not None:
+            link.wake()
+
+    # -- the recovery's thread
+
+    def _recovering(self) -> None:
+        assert self._on_topology_lost is not None
+        while not self._stopping.is_set():
+            self._recover.wait()
+            self._recover.clear()
+            if not self._stopping.is_set():
+                until_it_works(self._on_topology_lost, self._stopping, lambda _trouble: None, self.name)
 
     # -- the worker's thread
 
     def _work(self) -> None:
-        while not self._stopping.is_set():
-            taken = self._take()
-            try:
-                self._handle_handful(taken)
-            finally:
-                for _ in taken:
-                    self._inbox.task_done()
+        try:
+            while not self._stopping.is_set():
+                self._handle_all(self._take())
+        finally:
+            self._finished.set()
+            self._wake()
+
+    def _handle_all(self, taken: list[Delivered]) -> None:
+        try:
+            for together in _parted(taken):
+                if not self._stopping.is_set():
+                    self._handle_handful(together)
+        finally:
+            for _ in taken:
+                self._inbox.task_done()
 
     def _take(self) -> list[Delivered]:
         try:
-            taken = [self._inbox.get(timeout=0.1)]
+            taken = [self._inbox.get(timeout=IDLE_SECONDS)]
         except queue.Empty:
             return []
         deadline = time.monotonic() + self._linger
-        while len(taken) < self._size:
+        while (link := self._link) is not None and len(taken) < link.prefetch:
             try:
                 taken.append(self._inbox.get(timeout=max(0.0, deadline - time.monotonic())))
             except queue.Empty:
                 break
         return taken
 
-    def _handle_handful(self, taken: list[Delivered]) -> None:
+    def _handle_handful(self, taken: Sequence[Delivered]) -> None:
         readable: list[Delivered] = []
         deliveries: list[Delivery] = []
         for delivered in taken:
             try:
-                deliveries.append(_read(delivered))
+                envelope = read_envelope(delivered)
+                deliveries.append(Delivery(envelope, envelope.message(), earlier_deliveries(delivered)))
                 readable.append(delivered)
             except Exception as error:  # whatever is wrong with it, it is about this message alone
                 log.warning("bus.unreadable-message", queue=self.name, error=type(error).__name__)
                 self._outbox.put((delivered, False))
-        if deliveries and not self._until_it_works(deliveries):
+        if deliveries and not until_it_works(lambda: self._handle(deliveries), self._stopping, self._held, self.name):
             return
         for delivered in readable:
             self._outbox.put((delivered, True))
+        self._wake()
 
-    def _until_it_works(self, deliveries: list[Delivery]) -> bool:
-        attempt = 0
-        while True:
-            try:
-                self._handle(deliveries)
-            except Exception as error:
-                self.trouble = type(error).__name__
-                log.exception("bus.handful-held", queue=self.name, attempt=attempt)
-                if self._stopping.wait(OUTAGE_SECONDS[min(attempt, len(OUTAGE_SECONDS) - 1)]):
-                    return False
-                attempt += 1
-            else:
-                self.trouble = ""
-                return True
+    def _held(self, trouble: str) -> None:
+        self.trouble = trouble
 
 
-def _read(delivered: Delivered) -> Delivery:
-    """An envelope and its message. Raises what makes a body unreadable."""
-    body = delivered.body if isinstance(delivered.body, bytes) else str(delivered.body).encode()
-    headers: dict[str, Any] = dict(delivered.headers or {})
-    properties: dict[str, Any] = dict(delivered.properties or {})
-    moment = headers.get("cloudEvents_time")
-    envelope = Envelope(
-        id=str(headers.get("cloudEvents_id") or properties.get("message_id") or ""),
-        key=str(delivered.delivery_info.get("routing_key", "")),
-        exchange=str(delivered.delivery_info.get("exchange", "")).rpartition(".")[2],
-        source=str(headers.get("cloudEvents_source", "")).rpartition("/")[2],
-        time=_time(moment),
-        body=body,
-        correlation=str(properties.get("correlation_id") or ""),
-        causation=str(headers.get("cloudEvents_causationid", "")),
-        traceparent=str(headers.get("cloudEvents_traceparent", "")),
-    )
-    return Delivery(envelope, envelope.message(), int(headers.get("x-delivery-count") or 0))
+def _parted(taken: list[Delivered]) -> Iterator[list[Delivered]]:
+    """The new ones together, then each that was delivered before on its own: it may kill whoever takes it."""
+    again = [delivered for delivered in taken if delivered.delivery_info.get("redelivered")]
+    if new := [delivered for delivered in taken if delivered not in again] if again else taken:
+        yield new
+    for delivered in again:
+        yield [delivered]
 
 
-def _time(text: object) -> datetime:
-    try:
-        return datetime.fromisoformat(str(text))
-    except ValueError:
-        return datetime.now(UTC)
+def _unexpected(error: Exception) -> Exception | None:
+    """What deserves a stack trace: an outage is told by its name."""
+    return None if isinstance(error, OUTAGES) else error

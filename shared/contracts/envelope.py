@@ -17,7 +17,8 @@ CONTENT_TYPE = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One message as it travels. `body` is JSON in UTF-8; `causation` the id of the message that led to it."""
+    """One message as it travels. `body` is JSON in UTF-8; `causation` the id of the message that led to it; `user`
+    who published it, where the broker checks that ("" on memory, and before it was delivered)."""
 
     id: str
     key: str
@@ -29,6 +30,7 @@ class Envelope:
     causation: str = ""
     traceparent: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    user: str = ""
 
     @classmethod
     def of(  # noqa: PLR0913 - the attributes of CloudEvents, each by name
