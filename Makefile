@@ -39,8 +39,10 @@ generate: dev ## Write the generated files anew (docs/, the table in README.md)
 test: browser ## All tests; one of them: .venv/bin/pytest tests/unit/test_ids.py
 	$(BIN)/pytest -n auto --dist worksteal
 
-bench: dev ## Seconds and megabytes of the main job
-	$(BIN)/python -m tests.bench
+bench: ## Seconds and megabytes of the main job; records/s over RabbitMQ and PostgreSQL, beside Celery, Dramatiq, FastStream
+	@python3 scripts/setup.py bench
+	$(BIN)/python -m tests.bench job
+	$(BIN)/python -m tests.bench relay
 
 clean: ## Remove what was installed and cached here; demo/ stays
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build

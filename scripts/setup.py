@@ -4,6 +4,7 @@
     setup.py run    what the program needs           (make setup, make demo)
     setup.py dev    and what checks and tests need   (make check)
     setup.py test   and a browser for the pages      (make test)
+    setup.py bench  and what the bench compares with (make bench)
 
 Three steps, each only where something is missing: system packages by apt; uv, pinned by hash, in a virtual environment
 of its own (`.tools`: such machines have no pip, or one that refuses to install); `.venv` as `uv.lock` says. A stamp of
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 STAMP = VENV / ".setup-stamp"
-MODES = ("run", "dev", "test")
+MODES = ("run", "dev", "test", "bench")
 OLDEST = (3, 11)
 
 # The names under which tests/e2e/browser_hand.py looks for a browser.
@@ -169,7 +170,7 @@ def environment(uv: Path, mode: str) -> None:
     env = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(VENV)}
     if "SSL_CERT_FILE" not in os.environ and "PIP_CERT" in os.environ:
         env["SSL_CERT_FILE"] = os.environ["PIP_CERT"]
-    groups = ("--all-groups",) if mode != "run" else ("--no-default-groups",)
+    groups = {"run": ("--no-default-groups",), "bench": ("--all-groups",)}.get(mode, ())
     run(uv, "sync", "--quiet", "--locked", "--extra", "all", *groups, env=env)
 
 
