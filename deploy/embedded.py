@@ -16,10 +16,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
-from sqlmodel import select
 
 import services.dispatch.wire
 import services.ingest.wire
@@ -28,7 +27,6 @@ import services.protocol.wire
 import services.render.wire
 import services.status.wire
 from services.ingest.tracciato import write_template
-from services.status.tables import BatchRow
 from shared.bus.connection import Broker
 from shared.bus.consumer import Delivery, Handle, Subscription
 from shared.bus.publisher import Publisher
@@ -43,7 +41,6 @@ from shared.wiring import Setup, StageService
 log = structlog.get_logger()
 TICK_SECONDS = 0.1
 SWEEP_TICKS = 30
-RESTATE_SECONDS = 10.0
 NUMBERING = ("iuv", "protocol")
 STAGES: dict[str, tuple[Callable[[Setup], StageService], tuple[str, ...], int]] = {
     "iuv": (services.iuv.wire.wire, ("iuv",), 50),
@@ -127,11 +124,7 @@ class Relay:
             self._topology.declare(connection)
         for subscription in self._subscriptions:
             subscription.start()
-        command = Restate(request_id=uuid4(), batch_ids=self._unheard())
-        if command.batch_ids:
-            self.publish([Envelope.of(command, source="ingest")])
-            self.ingest.await_restated(command.request_id, ("iuv", "render", "protocol", "dispatch"), RESTATE_SECONDS)
-        self.ingest.republish()
+        self.ingest.recover(everything=self.status.empty)  # all, for a status that knows none
         self._ticker.start()
 
     def stop(self) -> None:
@@ -154,12 +147,6 @@ class Relay:
         return {each.name: each.trouble for each in self._subscriptions if each.trouble}
 
     # -- inside
-
-    def _unheard(self) -> list[UUID]:
-        """The batches whose facts may have been lost with the last process; all, for a status that knows none."""
-        with self.status.database.read() as session:
-            known = session.exec(select(BatchRow.id).limit(1)).first() is not None
-        return self.ingest.unsettled() if known else self.ingest.batch_ids()
 
     def _own(self, handle: Handle) -> Handle:
         """Of a ledger that outlives this folder only this folder's batches are told here."""

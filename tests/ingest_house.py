@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from services.ingest.model import RowState, content_hash, duplicate_key
+from services.ingest.settings import IngestSettings
 from services.ingest.tables import Batch, Row
 from services.ingest.wire import IngestService, wire
 from shared.contracts.base import Channel, Phase, StageName
@@ -125,7 +126,7 @@ class IngestHouse:
         self.service = self._wired()
 
     def _wired(self) -> IngestService:
-        return wire(self._setup, self.out, self.clock)
+        return wire(self._setup, self.out, self.clock, IngestSettings(restate_seconds=0.01))
 
     def crash(self) -> None:
         """All that was in memory is gone."""

@@ -1,10 +1,11 @@
-"""Cancelling a batch: what is in flight ends first; then the positions of what was neither sent nor is uncertain are
-withdrawn, a chunk at each tick; then the end is stated, with its counts."""
+"""Cancelling a batch: what is in flight ends first; the positions of what was neither sent nor is uncertain are withdrawn, a
+chunk at each tick; then the end is stated, with its counts. What is still unanswered after the longest lease is counted as
+such; its answer, if one comes, sets the batch in motion again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, exists, or_
@@ -28,29 +29,28 @@ class Cancelling:
     """`tick` goes on with one batch. It comes back to a cancelled one that something set in motion again."""
 
     def __init__(
-        self, database: Database, publish: Callable[[Sequence[Envelope]], None], now: Callable[[], datetime]
-    ) -> None:
+        self, database: Database, publish: Callable[[Sequence[Envelope]], None], now: Callable[[], datetime],
+        patience: timedelta,
+    ) -> None:  # fmt: skip
+        """`patience`: how long an answer of what is in flight is waited for."""
         self._database = database
         self._publish = publish
         self._now = now
+        self._patience = patience
 
     def tick(self, batch_id: UUID) -> None:
-        """Decide about some rows; when all are decided and nothing is under way, state the end and mark it then."""
+        """Decide about some rows; when all are decided and nothing is under way, state the end and mark it then, with the
+        batch's row held: of two replicas one does."""
         with self._database.write() as session:
-            decided = self._decide(session, batch_id)
-        with self._database.read() as session:
-            if decided or _under_way(session, batch_id):
+            batch = session.exec(
+                select(Batch).where(Batch.id == batch_id, Batch.stated != SENT).with_for_update(skip_locked=True)
+            ).first()
+            if batch is None or self._decide(session, batch_id) or self._under_way(session, batch_id):
                 return
-            batch = session.get_one(Batch, batch_id)
-        revision, found = batch.revision + 1, self._tally(batch_id)
-        fact = BatchCancelled.model_validate({"batch_id": batch_id, "revision": revision, **found})
-        name = derived("BatchCancelled", batch_id, revision)
-        self._publish([Envelope.of(fact, source="ingest", correlation=batch_id, id=name)])
-        with self._database.write() as session:
-            batch = session.get_one(Batch, batch_id, with_for_update=True)
             batch.cancelled, batch.cancelling, batch.stated = True, False, SENT
-            batch.cancelled_counts, batch.revision = found, revision
+            batch.cancelled_counts, batch.revision = self._tally(session, batch_id), batch.revision + 1
             session.add(batch)
+            self._publish([_cancelled(batch)])
 
     def _decide(self, session: Session, batch_id: UUID) -> int:
         """Withdraw what may be payable; what is sent or uncertain stays as it is. A notice to be handed over by hand was
@@ -67,18 +67,28 @@ class Cancelling:
             session.add(row)
         return len(rows)
 
-    def _tally(self, batch_id: UUID) -> dict[str, int]:
+    def _tally(self, session: Session, batch_id: UUID) -> dict[str, int]:
         """What became of the records, from their sections as they are stored: there may be 100,000 of them."""
-        tally = {"sent": 0, "registered_not_sent": 0, "withdrawn": 0}
+        tally = {"sent": 0, "registered_not_sent": 0, "withdrawn": 0, "unanswered": 0}
         accepted = col(Row.state) != RowState.REJECTED.value
-        query = sql_select(col(Row.record)).where(col(Row.batch_id) == batch_id, accepted)
-        with self._database.read() as session:
-            for (record,) in session.connection().execute(query.execution_options(yield_per=CHUNK)):
-                sent = _is(record, "sending", SectionState.DONE)
-                tally["sent"] += sent
-                tally["registered_not_sent"] += not sent and _is(record, "registration", SectionState.DONE)
-                tally["withdrawn"] += _is(record, "position", SectionState.WITHDRAWN)
+        query = sql_select(col(Row.record), col(Row.state)).where(col(Row.batch_id) == batch_id, accepted)
+        for record, state in session.connection().execute(query.execution_options(yield_per=CHUNK)):
+            sent = _is(record, "sending", SectionState.DONE)
+            tally["sent"] += sent
+            tally["registered_not_sent"] += not sent and _is(record, "registration", SectionState.DONE)
+            tally["withdrawn"] += _is(record, "position", SectionState.WITHDRAWN)
+            tally["unanswered"] += state == RowState.ISSUED.value
         return tally
+
+    def _under_way(self, session: Session, batch_id: UUID) -> bool:
+        mine, since = col(Row.batch_id) == batch_id, self._now() - self._patience
+        issued = exists().where(
+            mine, col(Row.errand) == "", col(Row.state) == RowState.ISSUED.value, col(Row.issued_at) > since
+        )
+        withdrawing = exists().where(
+            mine, col(Row.errand) == WITHDRAW, col(Row.state).in_((RowState.ISSUED.value, RowState.WAITING.value))
+        )
+        return bool(session.connection().execute(sql_select(or_(issued, withdrawing))).scalar())
 
 
 def _is(record: dict[str, dict[str, str]], section: str, state: SectionState) -> bool:
@@ -86,11 +96,14 @@ def _is(record: dict[str, dict[str, str]], section: str, state: SectionState) ->
 
 
 def _some(session: Session, *conditions: ColumnElement[bool] | bool) -> list[Row]:
-    return list(session.exec(select(Row).where(*conditions).limit(CHUNK).with_for_update()))
+    """A chunk, locked in the order in which everybody locks rows. To sort all that are left would cost more each time."""
+    ids = sorted(session.exec(select(Row.id).where(*conditions).limit(CHUNK)))
+    query = select(Row).where(col(Row.id).in_(ids), *conditions).order_by(col(Row.id))
+    return list(session.exec(query.with_for_update())) if ids else []
 
 
-def _under_way(session: Session, batch_id: UUID) -> bool:
-    mine = col(Row.batch_id) == batch_id
-    issued = exists().where(mine, col(Row.errand).in_(("", WITHDRAW)), col(Row.state) == RowState.ISSUED.value)
-    withdrawing = exists().where(mine, col(Row.errand) == WITHDRAW, col(Row.state) == RowState.WAITING.value)
-    return bool(session.connection().execute(sql_select(or_(issued, withdrawing))).scalar())
+def _cancelled(batch: Batch) -> Envelope:
+    about = {"batch_id": batch.id, "revision": batch.revision}
+    fact = BatchCancelled.model_validate({**batch.cancelled_counts, **about})
+    name = derived("BatchCancelled", batch.id, batch.revision)
+    return Envelope.of(fact, source="ingest", correlation=batch.id, id=name)

@@ -1,10 +1,10 @@
-"""The ends of things: a phase with nothing left to do. Each end is published first and marked then, so that a crash
-between the two states it again and never leaves it unsaid."""
+"""The ends of things: a phase with nothing left to do. Each end is published first and marked then, in one transaction that
+holds the batch's row: a crash between the two states it again and never leaves it unsaid, and of two replicas one does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_
@@ -42,11 +42,13 @@ class Closing:
     """`tick` states the ends that have come. Each is stated once; a retry or a correction opens the batch again."""
 
     def __init__(
-        self, database: Database, publish: Callable[[Sequence[Envelope]], None], now: Callable[[], datetime]
-    ) -> None:
+        self, database: Database, publish: Callable[[Sequence[Envelope]], None], now: Callable[[], datetime],
+        patience: timedelta,
+    ) -> None:  # fmt: skip
+        """`patience`: see `Cancelling`."""
         self._database = database
         self._publish = publish
-        self._cancelling = Cancelling(database, publish, now)
+        self._cancelling = Cancelling(database, publish, now, patience)
 
     def tick(self) -> None:
         """Look at every batch that may be at an end."""
@@ -62,17 +64,17 @@ class Closing:
     def _close(self, batch_id: UUID) -> None:
         with self._database.read() as session:
             batch = session.get_one(Batch, batch_id)
-            stated = _reached(session, batch)
-            if stated == batch.stated:
+            if _reached(session, batch) == batch.stated:
                 return
-            facts = _facts(batch, stated, _by_state(counts(session, batch_id)))
-        self._publish([_envelope(fact, batch_id) for fact in facts])
         with self._database.write() as session:
-            now = session.get_one(Batch, batch_id, with_for_update=True)
-            # a command may have opened it again meanwhile: then its next end is stated too
-            if now.stated == batch.stated and not now.cancelling and _reached(session, now) == stated:
-                now.stated = stated
-                session.add(now)
+            query = select(Batch).where(Batch.id == batch_id, _may_end())
+            held = session.exec(query.with_for_update(skip_locked=True)).first()
+            if held is None or held.cancelling or (stated := _reached(session, held)) == held.stated:
+                return  # another replica has it, or a command came between
+            facts = _facts(held, stated, _by_state(counts(session, batch_id)))
+            self._publish([_envelope(fact, batch_id) for fact in facts])
+            held.stated = stated
+            session.add(held)
 
 
 def _may_end() -> ColumnElement[bool]:

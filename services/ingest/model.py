@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 
 from shared.contracts.base import Phase, StageName
@@ -11,8 +10,6 @@ from shared.contracts.commands import Correction
 from shared.contracts.record import Orders, Record, Section, SectionState, section_of
 from shared.db.ledger import fingerprint
 
-RETRY_WAITS = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
-"""After the first, second and third failure; the fourth parks (design: outcomes)."""
 SETTLED_NOT_SENT = "settled-not-sent"
 SETTLED_NOT_REGISTERED = "settled-not-registered"
 BY_HAND = "by-hand"

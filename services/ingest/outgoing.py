@@ -1,11 +1,32 @@
-"""Publishing what was committed, also when the broker is away just then."""
+"""What goes out: the commands of issued rows, ingest's facts about them, and their publishing, also when the broker is away
+just then."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
 
+from services.ingest.model import Step
+from services.ingest.tables import WITHDRAW, Row
+from shared.contracts.commands import (
+    AssignIuv,
+    DispatchNotice,
+    PreviewRecord,
+    RecordCommand,
+    RegisterNotice,
+    WithdrawPosition,
+)
 from shared.contracts.envelope import Envelope
+from shared.contracts.facts import Fact, RecordParked, RecordsAccepted
+from shared.ids import derived
+
+COMMANDS: dict[str, type[RecordCommand]] = {
+    Step.IUV.value: AssignIuv,
+    Step.RENDER.value: AssignIuv,  # iuv states its fact again, which is what render takes
+    Step.PROTOCOL.value: RegisterNotice,
+    Step.DISPATCH.value: DispatchNotice,
+    WITHDRAW: WithdrawPosition,
+}
 
 
 class Outgoing:
@@ -24,3 +45,33 @@ class Outgoing:
             if self._kept:
                 self._publish(self._kept)
                 self._kept = []
+
+
+def command_of(row: Row) -> Envelope:
+    """What an issued row asks of its stage."""
+    kind = COMMANDS[row.errand or row.step]
+    record, orders = row.whole, row.current_orders
+    if row.errand and record.position is not None and record.position.order < orders.iuv:
+        record = record.model_copy(update={"position": None})  # withdrawn before; it is the current order's turn
+    command = kind(record=record, orders=orders, issue=row.issue)
+    name = derived("issue", row.id, kind.__name__, row.issue)
+    return Envelope.of(command, source="ingest", correlation=row.batch_id, id=name)
+
+
+def preview_of(row: Row) -> Envelope:
+    """`issue` is the row's revision here: the answer tells by it which values it shows."""
+    command = PreviewRecord(record=row.whole, orders=row.current_orders, revision=row.revision)
+    name = derived("preview", row.id, row.revision)
+    return Envelope.of(command, source="ingest", correlation=row.batch_id, id=name)
+
+
+def fact_envelope(fact: Fact) -> Envelope:
+    """A fact about rows, under an id that a repeat has too."""
+    match fact:
+        case RecordParked():
+            name = derived("parked", fact.record_id, fact.issue, fact.code)
+            return Envelope.of(fact, source="ingest", correlation=fact.batch_id, id=name)
+        case RecordsAccepted(records=[record]):
+            name = derived("accepted", record.record.id, record.revision, record.orders.model_dump_json())
+            return Envelope.of(fact, source="ingest", correlation=fact.batch_id, id=name)
+    return Envelope.of(fact, source="ingest", correlation=getattr(fact, "batch_id", ""))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,7 +16,7 @@ SECONDS_IN_FLIGHT = 10.0
 WINDOW_SECONDS = 10.0
 LEAST, MOST = 50, 2_000
 STOOD_STILL = timedelta(seconds=2)
-"""Between two looks at a lane: longer, and nobody gave it work. That time says nothing about its pace."""
+"""Longer than this without a look at a lane or a word of it: that time says nothing about its pace."""
 PROBE_PATIENCE = timedelta(minutes=5)
 """How long a closed lane's probe may stay without an answer before another is sent."""
 
@@ -68,21 +69,29 @@ def overdue_mark(lane: Lane) -> int:
     return lane.answered + 2 * max(lane.in_flight, capacity(lane))
 
 
-def learn(lane: Lane, words: Iterable[LaneWord], now: datetime) -> None:
+def learn(lane: Lane, words: Sequence[LaneWord], now: datetime) -> None:
     """Take in what the facts said of the lane since, and forget what is older than the window. An answer opens a lane; a
     record that bounced closes it until its next probe."""
-    shift = now - lane.looked_at if lane.looked_at is not None and now - lane.looked_at > STOOD_STILL else timedelta()
-    recent = {at + shift.total_seconds(): count for at, count in lane.recent}
+    recent: Counter[float] = Counter()
+    for at, count in lane.recent:
+        recent[at] += int(count)
     for word in words:
         if word.closed_until is not None:
             lane.probe_at = word.closed_until
-            continue
-        lane.answered, lane.answered_at, lane.probe_at = lane.answered + word.answered, word.at, None
-        second = float(round(word.at.timestamp()))
-        recent[second] = recent.get(second, 0) + word.answered
-    since = now.timestamp() - WINDOW_SECONDS
-    lane.recent = [[at, count] for at, count in sorted(recent.items()) if at >= since]
+        else:
+            lane.answered, lane.answered_at, lane.probe_at = lane.answered + word.answered, word.at, None
+            recent[float(round(word.at.timestamp()))] += word.answered
+    shift, since = _stood_still(lane, words, now).total_seconds(), now.timestamp() - WINDOW_SECONDS
+    lane.recent = [[at + shift, count] for at, count in sorted(recent.items()) if at + shift >= since]
     lane.looked_at = now
+
+
+def _stood_still(lane: Lane, words: Sequence[LaneWord], now: datetime) -> timedelta:
+    """How long nobody looked and nobody answered: a restart, or a time without batches."""
+    if lane.looked_at is None or now - lane.looked_at <= STOOD_STILL:
+        return timedelta()
+    quiet = all(word.at <= lane.looked_at + STOOD_STILL for word in words)
+    return now - lane.looked_at if quiet else timedelta()
 
 
 class Rooms:

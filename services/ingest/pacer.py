@@ -16,33 +16,26 @@ from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from services.ingest.lanes import KnownLanes, held, lanes_of, spoken_of
-from services.ingest.model import RowState, Step
+from services.ingest.model import RowState
+from services.ingest.outgoing import command_of, preview_of
 from services.ingest.pace import Rooms, Turns, lanes_ahead
-from services.ingest.tables import WITHDRAW, Batch, Row
-from services.ingest.waiting import CHANNELS, candidates, last_turns, previewed_batches, steps_of, waiting_batches
-from shared.contracts.commands import (
-    AssignIuv,
-    DispatchNotice,
-    PreviewRecord,
-    RecordCommand,
-    RegisterNotice,
-    WithdrawPosition,
+from services.ingest.tables import Batch, Row
+from services.ingest.waiting import (
+    CHANNELS,
+    candidates,
+    last_turns,
+    previewed_batches,
+    steps_of,
+    still_wanted,
+    waiting_batches,
 )
 from shared.contracts.envelope import Envelope
 from shared.db.engine import Database
-from shared.ids import derived
 
 TURN = 25
 """How many records of one batch are issued before the next batch has its turn."""
 PREVIEWS_IN_FLIGHT = 40
 REPUBLISHED_AT_ONCE = 200
-COMMANDS: dict[str, type[RecordCommand]] = {
-    Step.IUV.value: AssignIuv,
-    Step.RENDER.value: AssignIuv,  # iuv states its fact again, which is what render takes
-    Step.PROTOCOL.value: RegisterNotice,
-    Step.DISPATCH.value: DispatchNotice,
-    WITHDRAW: WithdrawPosition,
-}
 
 
 class Pacer:
@@ -67,19 +60,20 @@ class Pacer:
             return 0
         self._known.ensure(lanes)
         with self._database.write() as session:
-            out = [_command(row) for row in self._issue(session, lanes)]
-            out += [_preview(row) for row in self._take_previews(session)]
+            out = [command_of(row) for row in self._issue(session, lanes)]
+            out += [preview_of(row) for row in self._take_previews(session)]
         self._publish(out)
         return len(out)
 
     def republish(self) -> int:
-        """Publish every issued row again, with the same issue: after a start, or a wiped broker."""
+        """Publish every issued row again, with the same issue: after a start, or a wiped broker. What is to be cancelled is
+        not asked for any more, but for its withdrawals."""
         with self._database.write() as session:
             lost = update(Row).where(col(Row.preview) == "issued").values(preview="")
             session.connection().execute(lost)
         count = 0
         for rows in self._issued():
-            self._publish([_command(row) for row in rows])
+            self._publish([command_of(row) for row in rows])
             count += len(rows)
         return count
 
@@ -130,7 +124,8 @@ class Pacer:
     def _issued(self) -> Iterator[list[Row]]:
         last = UUID(int=0)
         while True:
-            query = select(Row).where(Row.state == RowState.ISSUED.value, Row.id > last)
+            query = select(Row).join(Batch, col(Batch.id) == col(Row.batch_id)).where(still_wanted())
+            query = query.where(Row.state == RowState.ISSUED.value, Row.id > last)
             with self._database.read() as session:
                 rows = list(session.exec(query.order_by(col(Row.id)).limit(REPUBLISHED_AT_ONCE)))
             if not rows:
@@ -156,20 +151,3 @@ class Pacer:
             row.preview = "issued"
             session.add(row)
         return rows
-
-
-def _command(row: Row) -> Envelope:
-    kind = COMMANDS[row.errand or row.step]
-    record, orders = row.whole, row.current_orders
-    if row.errand and record.position is not None and record.position.order < orders.iuv:
-        record = record.model_copy(update={"position": None})  # withdrawn before; it is the current order's turn
-    command = kind(record=record, orders=orders, issue=row.issue)
-    name = derived("issue", row.id, kind.__name__, row.issue)
-    return Envelope.of(command, source="ingest", correlation=row.batch_id, id=name)
-
-
-def _preview(row: Row) -> Envelope:
-    """`issue` is the row's revision here: the answer tells by it which values it shows."""
-    command = PreviewRecord(record=row.whole, orders=row.current_orders, revision=row.revision)
-    name = derived("preview", row.id, row.revision)
-    return Envelope.of(command, source="ingest", correlation=row.batch_id, id=name)

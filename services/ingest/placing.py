@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from services.ingest.model import ALREADY_PAID, RowState, Standing, Step, may_be_open, standing
 from services.ingest.tables import WITHDRAW, Row
@@ -48,6 +49,17 @@ def paid(row: Row, at: datetime) -> None:
     """The withdrawal was refused: the debtor paid. The row stands as it was, and no correction can replace it."""
     row.correction = None
     place(row, row.whole, row.current_orders, at, ALREADY_PAID)
+
+
+def attempted(row: Row, code: str, at: datetime, waits: Sequence[timedelta], *, wait: bool = True) -> bool:
+    """An attempt came to nothing: issue the row again after its wait (or at once), or park it after the last; whether it
+    was parked."""
+    row.attempts, row.code = row.attempts + 1, code
+    if row.attempts > len(waits):
+        row.state, row.next_at = RowState.PARKED.value, None
+        return True
+    row.state, row.next_at = RowState.WAITING.value, at + (waits[row.attempts - 1] if wait else timedelta())
+    return False
 
 
 def _set_off(row: Row, state: RowState) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from services.ingest.lanes import Words
 from services.ingest.model import (
     ALREADY_PAID,
     MOVING,
-    RETRY_WAITS,
     SETTLED_NOT_REGISTERED,
     SETTLED_NOT_SENT,
     RowState,
@@ -22,8 +21,9 @@ from services.ingest.model import (
     current,
     raised,
 )
+from services.ingest.outgoing import fact_envelope
 from services.ingest.pace import LEAST, lane_now, lane_of, overdue_mark
-from services.ingest.placing import follow, paid, place
+from services.ingest.placing import attempted, follow, paid, place
 from services.ingest.row_facts import parked, row_facts
 from services.ingest.tables import SENT, Batch, Lane, Row
 from shared.bus.outages import OUTAGES
@@ -34,15 +34,12 @@ from shared.contracts.facts import (
     Fact,
     PreviewRendered,
     RecordFact,
-    RecordParked,
-    RecordsAccepted,
     StageDeferred,
     StageFact,
     StageFailed,
 )
 from shared.contracts.record import Orders, Record, SectionState, section_of, with_section
 from shared.db.engine import Database
-from shared.ids import derived
 
 log = structlog.get_logger()
 LANE_CLOSED = "lane-closed"
@@ -53,11 +50,13 @@ class Progress:
     """Folds the facts of a handful into the rows, in one transaction."""
 
     def __init__(
-        self, database: Database, publish: Callable[[Sequence[Envelope]], None], now: Callable[[], datetime]
-    ) -> None:
+        self, database: Database, publish: Callable[[Sequence[Envelope]], None], now: Callable[[], datetime],
+        waits: Sequence[timedelta],
+    ) -> None:  # fmt: skip
         self._database = database
         self._publish = publish
         self._now = now
+        self._waits = waits
 
     def take(self, messages: Sequence[Message]) -> None:
         """The messages of the facts queue. Those about unknown records are somebody else's, or not ours yet. One that
@@ -87,10 +86,25 @@ class Progress:
                     said += self._one(row, message, words)
                     session.add(row)
             self._handed_on(session, [rows[each] for each in before if _moved_on(rows[each], before[each])])
-            _reopen(session, rows.values())
             words.leave(session, self._now())
+        self._reopen({row.batch_id for row in rows.values() if row.state in MOVING})
         if said:
-            self._publish([_envelope(fact) for fact in said])
+            self._publish([fact_envelope(fact) for fact in said])
+
+    def _reopen(self, batch_ids: set[UUID]) -> None:
+        """A late word can set a batch in motion that had come to its end. In a transaction of its own, after the rows': who
+        cancels or closes a batch holds it first and its rows then. One that is being cancelled may come to its end now."""
+        ended = or_(col(Batch.stated) == SENT, col(Batch.cancelling), col(Batch.cancelled))
+        query = select(Batch.id).where(col(Batch.id).in_(sorted(batch_ids)), ended)
+        with self._database.read() as session:
+            found = sorted(session.exec(query)) if batch_ids else []
+        if not found:
+            return
+        with self._database.write() as session:
+            query_batches = select(Batch).where(col(Batch.id).in_(found)).order_by(col(Batch.id)).with_for_update()
+            for batch in session.exec(query_batches):
+                batch.stated = "" if batch.stated == SENT else batch.stated
+                session.add(batch)
 
     def _handed_on(self, session: Session, rows: Sequence[Row]) -> None:
         """The next stage of the phase has these now: its time to answer counts from here."""
@@ -154,13 +168,8 @@ class Progress:
         if row.errand and fact.code == ALREADY_PAID:
             paid(row, self._now())
             return []
-        row.attempts += 1
-        row.code = fact.code
-        if fact.permanent or row.attempts > len(RETRY_WAITS):
-            row.state, row.next_at = RowState.PARKED.value, None
-            return [parked(row, fact.stage)]
-        row.state, row.next_at = RowState.WAITING.value, self._now() + RETRY_WAITS[row.attempts - 1]
-        return []
+        waits = () if fact.permanent else self._waits
+        return [parked(row, fact.stage)] if attempted(row, fact.code, self._now(), waits) else []
 
 
 def anew(orders: Orders, stage: StageName) -> Orders:
@@ -185,22 +194,3 @@ def _record_id(message: Message) -> UUID | None:
 def _rows(session: Session, ids: set[UUID]) -> dict[UUID, Row]:
     query = select(Row).where(col(Row.id).in_(sorted(ids))).order_by(col(Row.id)).with_for_update()
     return {row.id: row for row in session.exec(query)} if ids else {}
-
-
-def _reopen(session: Session, rows: Iterable[Row]) -> None:
-    """A late word can set a batch in motion that had come to its end."""
-    ids = {row.batch_id for row in rows if row.state in MOVING}
-    if ids:
-        ended = (col(Batch.id).in_(sorted(ids)), col(Batch.stated) == SENT)
-        session.connection().execute(update(Batch).where(*ended).values(stated=""))
-
-
-def _envelope(fact: Fact) -> Envelope:
-    match fact:
-        case RecordParked():
-            name = derived("parked", fact.record_id, fact.issue, fact.code)
-            return Envelope.of(fact, source="ingest", correlation=fact.batch_id, id=name)
-        case RecordsAccepted(records=[record]):
-            name = derived("accepted", record.record.id, record.revision, record.orders.model_dump_json())
-            return Envelope.of(fact, source="ingest", correlation=fact.batch_id, id=name)
-    return Envelope.of(fact, source="ingest", correlation=getattr(fact, "batch_id", ""))

@@ -79,6 +79,11 @@ def previewed_batches(session: Session) -> list[UUID]:
     return list(session.exec(query))
 
 
+def still_wanted() -> ColumnElement[bool]:
+    """What was issued and is to be done all the same: of a batch that was cancelled only the withdrawals."""
+    return or_(col(Row.errand) == WITHDRAW, ~or_(col(Batch.cancelling), col(Batch.cancelled)))
+
+
 def _some(session: Session, limit: int, *conditions: ColumnElement[bool]) -> list[Row]:
     query = select(Row).where(*conditions).order_by(col(Row.next_at), col(Row.number)).limit(limit)
     return list(session.exec(query.with_for_update(skip_locked=True)))

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, or_
-from sqlmodel import col, select
+from sqlmodel import select
 
 from services.ingest.batches import Batches
 from services.ingest.closing import Closing
 from services.ingest.control import Control
-from services.ingest.model import RowState
 from services.ingest.outgoing import Outgoing
 from services.ingest.pacer import Pacer
 from services.ingest.progress import Progress
+from services.ingest.recovering import Recovering
 from services.ingest.refusals import answered
 from services.ingest.restate import restated
-from services.ingest.tables import SCHEMA, SENT, Base, Batch, Row
+from services.ingest.settings import IngestSettings
+from services.ingest.tables import SCHEMA, Base, Batch
+from services.ingest.watchdog import Watchdog
 from shared.bus.consumer import Delivery
 from shared.contracts.commands import BatchCommand, RequestBatch, Restate
 from shared.contracts.envelope import Envelope
@@ -48,8 +48,8 @@ class IngestService:
     progress: Progress
     pacer: Pacer
     closing: Closing
-    _restated: dict[UUID, set[str]] = field(default_factory=dict)
-    _heard: threading.Condition = field(default_factory=threading.Condition)
+    watchdog: Watchdog
+    recovering: Recovering
 
     def take_batches(self, deliveries: Sequence[Delivery]) -> None:
         """The queue `ingest.batches`."""
@@ -69,36 +69,28 @@ class IngestService:
     def take_facts(self, deliveries: Sequence[Delivery]) -> None:
         """The queue `ingest.facts`."""
         self.progress.take([delivery.message for delivery in deliveries])
-        with self._heard:
-            for delivery in deliveries:
-                if isinstance(delivery.message, Restated):
-                    self._restated.setdefault(delivery.message.request_id, set()).add(delivery.message.service)
-                    self._heard.notify_all()
+        self.recovering.hear([each.message for each in deliveries if isinstance(each.message, Restated)])
 
     def tick(self) -> None:
-        """Issue what has room, state the ends that have come."""
+        """Look for what was lost, issue what has room, state the ends that have come."""
+        self.watchdog.tick()
         self.pacer.tick()
         self.closing.tick()
 
+    def recover(self, *, everything: bool = False) -> int:
+        """At start, and after the broker lost its queues: have the unsettled batches (or all) restated, and publish again
+        what is still without an answer; how many. Takes up to ten seconds, in which another thread must be taking the
+        facts. Raises what the broker and the database raise."""
+        return self.recovering.recover(None if everything else self.unsettled())
+
     def unsettled(self) -> list[UUID]:
-        """The batches of which something may not have come to us yet: not at their end, or with records in doubt."""
-        doubtful = exists().where(col(Row.state) == RowState.UNCERTAIN.value, col(Row.batch_id) == col(Batch.id))
-        with self.database.read() as session:
-            return list(session.exec(select(Batch.id).where(Batch.ingested, or_(col(Batch.stated) != SENT, doubtful))))
+        """The batches of which something may not have come to us yet."""
+        return self.recovering.unsettled()
 
     def batch_ids(self) -> list[UUID]:
         """All batches that were read."""
         with self.database.read() as session:
             return list(session.exec(select(Batch.id).where(Batch.ingested)))
-
-    def await_restated(self, request_id: UUID, services: Sequence[str], seconds: float) -> bool:
-        """Wait until these services have restated; whether they did in time."""
-        with self._heard:
-            return self._heard.wait_for(lambda: self._restated.get(request_id, set()) >= set(services), seconds)
-
-    def republish(self) -> int:
-        """Publish again what was issued when the broker was lost."""
-        return self.pacer.republish()
 
     def answer(self, command_id: UUID) -> CommandTaken | CommandRefused | None:
         """What a command was answered, once it was."""
@@ -121,17 +113,24 @@ class IngestService:
         self.publish([Envelope.of(done, source="ingest", id=derived("restated", "ingest", command.request_id))])
 
 
-def wire(setup: Setup, publish: Publish, now: Callable[[], datetime] = utc_now) -> IngestService:
+def wire(
+    setup: Setup, publish: Publish, now: Callable[[], datetime] = utc_now, settings: IngestSettings | None = None
+) -> IngestService:
     """Ingest over its database."""
+    settings = settings or IngestSettings()
+    patience = timedelta(seconds=settings.unanswered_seconds)
     database = Database(setup.database_url(SCHEMA), Base.metadata, SCHEMA)
     database.create_all()
     publish = Outgoing(publish)
+    pacer = Pacer(database, publish, now)
     return IngestService(
         database=database,
         publish=publish,
         batches=Batches(database, publish, setup.creditors, setup.documents, now),
         control=Control(database, publish, now),
-        progress=Progress(database, publish, now),
-        pacer=Pacer(database, publish, now),
-        closing=Closing(database, publish, now),
+        progress=Progress(database, publish, now, settings.retry_waits),
+        pacer=pacer,
+        closing=Closing(database, publish, now, patience),
+        watchdog=Watchdog(database, publish, now, settings),
+        recovering=Recovering(database, publish, pacer, now, settings.restate_seconds),
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import uuid4
 
 from fastapi import FastAPI
+from sqlmodel import col, select
 
 from services.status.api.app import build_app
 from services.status.api.context import Context
@@ -16,7 +18,8 @@ from services.status.api.metrics import Metrics
 from services.status.fold import fold_handful
 from services.status.ports import CommandPublisher
 from services.status.settings import StatusSettings
-from services.status.tables import SCHEMA, Base
+from services.status.tables import SCHEMA, Base, BatchRow
+from shared.contracts.commands import Restate
 from shared.contracts.envelope import Envelope
 from shared.db.engine import Database
 from shared.wiring import Setup
@@ -30,6 +33,7 @@ class StatusService:
     database: Database
     app: FastAPI
     context: Context
+    publisher: CommandPublisher
 
     def take(self, envelopes: Sequence[Envelope]) -> None:
         """Fold a handful in one transaction, then tell those who look on. Ack once it returns; on an exception the
@@ -39,6 +43,21 @@ class StatusService:
         self.context.metrics.facts.labels("folded").inc(len(envelopes) - touched.unreadable)
         self.context.metrics.facts.labels("unreadable").inc(touched.unreadable)
         self.context.hub.tell(touched.changes, lanes=touched.lanes)
+
+    def recover(self) -> None:
+        """At start, and after the broker lost its queues: ask everybody to say again what they know; of all batches where
+        none is known. The answers come as facts. Raises what the broker and the database raise."""
+        ended = col(BatchRow.cancelled) | (col(BatchRow.milestone) == "settled")
+        with self.database.read() as session:
+            moving = None if self.empty else list(session.exec(select(BatchRow.id).where(~ended)))
+        if moving is None or moving:
+            self.publisher.publish([Envelope.of(Restate(request_id=uuid4(), batch_ids=moving), source="status")])
+
+    @property
+    def empty(self) -> bool:
+        """Whether no batch is known: a new database, or one that was lost."""
+        with self.database.read() as session:
+            return session.exec(select(BatchRow.id).limit(1)).first() is None
 
     def sweep(self) -> int:
         """Publish unanswered commands again; how many."""
@@ -73,4 +92,4 @@ def wire(
         template_xlsx=template_xlsx,
         troubles=troubles,
     )
-    return StatusService(database, build_app(context), context)
+    return StatusService(database, build_app(context), context, publisher)

@@ -120,11 +120,12 @@ class BatchResumed(BatchFact):
 
 
 class BatchCancelled(BatchFact):
-    """Stopped for good, with its counts."""
+    """Stopped for good, with its counts. `unanswered`: still with a stage; what becomes of them is said later."""
 
     sent: int = 0
     registered_not_sent: int = 0
     withdrawn: int = 0
+    unanswered: int = 0
 
 
 class BatchGenerated(BatchFact):

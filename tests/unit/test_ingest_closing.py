@@ -311,3 +311,19 @@ def test_cancelling_one_batch_leaves_the_others_alone(house: IngestHouse) -> Non
     house.tell(CancelBatch(**about(other)))
     assert ends(house.go_on()).count(BatchSent) == 1
     assert house.row().state == RowState.FINISHED
+
+
+def test_what_is_not_answered_after_the_longest_lease_is_counted_and_settled_later(house: IngestHouse) -> None:
+    house.batch((2, 3), until=Phase.GENERATE)
+    late, other = house.issue()
+    house.hear(*answers(other))
+    house.tell(CancelBatch(**about()))
+    said = house.go_on()
+    assert ends(said) == []
+    house.clock.forward(minutes=16)
+    [end] = [each for each in house.go_on() if isinstance(each, BatchCancelled)]
+    assert (end.unanswered, end.withdrawn) == (1, 1)
+    assert house.service.unsettled() == [BATCH]
+    house.hear(*answers(late))
+    [end] = [each for each in house.go_on() if isinstance(each, BatchCancelled)]
+    assert (end.unanswered, end.withdrawn) == (0, 2)

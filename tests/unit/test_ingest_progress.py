@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from services.ingest.model import RETRY_WAITS, RowState, Step
+from services.ingest.model import RowState, Step
+from services.ingest.settings import IngestSettings
 from shared.contracts.base import Channel, Phase, StageName
 from shared.contracts.commands import (
     AssignIuv,
@@ -133,7 +134,7 @@ def test_a_broker_that_is_away_loses_nothing_that_was_said(house: IngestHouse) -
 
 def test_a_failure_is_tried_again_after_growing_waits_and_the_fourth_parks(house: IngestHouse) -> None:
     [record] = house.batch()
-    for issue, wait in enumerate(RETRY_WAITS, start=1):
+    for issue, wait in enumerate(IngestSettings().retry_waits, start=1):
         house.issue()
         assert house.hear(failed(record, issue=issue)) == []
         assert (house.row().state, house.row().next_at) == (RowState.WAITING, house.clock.time + wait)
@@ -395,6 +396,6 @@ def test_a_record_without_an_address_ends_when_it_is_registered(house: IngestHou
 
 def test_who_has_restated_is_heard(house: IngestHouse) -> None:
     request = uuid4()
-    assert not house.service.await_restated(request, ["iuv", "render"], seconds=0)
+    assert not house.service.recovering.await_restated(request, ["iuv", "render"], seconds=0)
     house.service.take_facts([delivered(Restated(service=name, request_id=request)) for name in ("iuv", "render")])
-    assert house.service.await_restated(request, ["iuv", "render"], seconds=0)
+    assert house.service.recovering.await_restated(request, ["iuv", "render"], seconds=0)

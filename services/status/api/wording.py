@@ -105,6 +105,7 @@ CODES: Mapping[str, str] = {
     "interrupted": "L'invio è stato interrotto: il messaggio può essere partito o no.",
     "settled-not-sent": "Una persona ha verificato che il messaggio non è partito.",
     # every stage
+    "message-lost": "La lavorazione non ha dato risposta più volte: avvisare chi gestisce il servizio, poi «Riprova».",
     "kills-worker": "Questo avviso ha fatto cadere il programma più volte: avvisare chi gestisce il servizio.",
     "lane-closed": "Il sistema esterno non risponde: si riprende da solo.",
     "limiter": "Si va al passo che il sistema esterno accetta.",

@@ -49,7 +49,7 @@ def cancelled(working: WorkingSet, fact: facts.BatchCancelled, envelope: Envelop
     working.cancel(batch)
     standing = batch.cancelled_counts or {}
     if fact.revision > int(standing.get("revision", 0)):
-        counts = {"sent": fact.sent, "registered_not_sent": fact.registered_not_sent, "withdrawn": fact.withdrawn}
+        counts = fact.model_dump(include={"sent", "registered_not_sent", "withdrawn", "unanswered"})
         batch.cancelled_counts = counts | {"revision": fact.revision}
     _enter(working, fact, envelope)
 
