@@ -12,6 +12,7 @@ from sqlmodel import select
 from services.ingest.batches import Batches
 from services.ingest.closing import Closing
 from services.ingest.control import Control
+from services.ingest.gauges import pacer as measured
 from services.ingest.outgoing import Outgoing
 from services.ingest.pacer import Pacer
 from services.ingest.progress import Progress
@@ -27,6 +28,7 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.facts import CommandRefused, CommandTaken, Restated
 from shared.db.engine import Database
 from shared.ids import derived
+from shared.metrics import TICKED, gauges
 from shared.wiring import Setup
 
 Publish = Callable[[Sequence[Envelope]], None]
@@ -50,6 +52,7 @@ class IngestService:
     closing: Closing
     watchdog: Watchdog
     recovering: Recovering
+    unmeasure: Callable[[], None]
 
     def take_batches(self, deliveries: Sequence[Delivery]) -> None:
         """The queue `ingest.batches`."""
@@ -76,6 +79,7 @@ class IngestService:
         self.watchdog.tick()
         self.pacer.tick()
         self.closing.tick()
+        TICKED.labels("ingest").set_to_current_time()
 
     def recover(self, *, everything: bool = False) -> int:
         """At start, and after the broker lost its queues: have the unsettled batches (or all) restated, and publish again
@@ -99,6 +103,7 @@ class IngestService:
 
     def close(self) -> None:
         """Let go of the database."""
+        self.unmeasure()
         self.database.close()
 
     def _restate(self, command: Restate) -> None:
@@ -133,4 +138,5 @@ def wire(
         closing=Closing(database, publish, now, patience),
         watchdog=Watchdog(database, publish, now, settings),
         recovering=Recovering(database, publish, pacer, now, settings.restate_seconds),
+        unmeasure=gauges(lambda: measured(database)),
     )

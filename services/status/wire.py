@@ -14,7 +14,7 @@ from services.status.api.app import build_app
 from services.status.api.context import Context
 from services.status.api.hub import Hub
 from services.status.api.kept import CommandDesk
-from services.status.api.metrics import Metrics
+from services.status.api.metrics import read_model
 from services.status.fold import fold_handful
 from services.status.ports import CommandPublisher
 from services.status.settings import StatusSettings
@@ -22,6 +22,7 @@ from services.status.tables import SCHEMA, Base, BatchRow
 from shared.contracts.commands import Restate
 from shared.contracts.envelope import Envelope
 from shared.db.engine import Database
+from shared.metrics import FACTS, FOLD_SECONDS, TICKED, gauges, timed
 from shared.wiring import Setup
 
 
@@ -34,14 +35,15 @@ class StatusService:
     app: FastAPI
     context: Context
     publisher: CommandPublisher
+    unmeasure: Callable[[], None]
 
     def take(self, envelopes: Sequence[Envelope]) -> None:
         """Fold a handful in one transaction, then tell those who look on. Ack once it returns; on an exception the
         database did not answer, and nothing was folded."""
-        with self.context.metrics.fold_seconds.time(), self.database.write() as session:
+        with timed(FOLD_SECONDS), self.database.write() as session:
             touched = fold_handful(session, envelopes)
-        self.context.metrics.facts.labels("folded").inc(len(envelopes) - touched.unreadable)
-        self.context.metrics.facts.labels("unreadable").inc(touched.unreadable)
+        FACTS.labels("folded").inc(len(envelopes) - touched.unreadable)
+        FACTS.labels("unreadable").inc(touched.unreadable)
         self.context.hub.tell(touched.changes, lanes=touched.lanes)
 
     def recover(self) -> None:
@@ -61,10 +63,13 @@ class StatusService:
 
     def sweep(self) -> int:
         """Publish unanswered commands again; how many."""
-        return self.context.desk.sweep()
+        count = self.context.desk.sweep()
+        TICKED.labels("status").set_to_current_time()
+        return count
 
     def close(self) -> None:
         """End the event streams and let go of the database. Call it before the web server is asked to stop."""
+        self.unmeasure()
         self.context.hub.close()
         self.database.close()
 
@@ -88,8 +93,7 @@ def wire(
         settings=settings,
         desk=desk,
         hub=Hub(),
-        metrics=Metrics(database),
         template_xlsx=template_xlsx,
         troubles=troubles,
     )
-    return StatusService(database, build_app(context), context, publisher)
+    return StatusService(database, build_app(context), context, publisher, gauges(lambda: read_model(database)))

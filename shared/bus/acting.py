@@ -9,6 +9,7 @@ import structlog
 
 from shared.bus.ledgers import Ledger
 from shared.bus.outages import OUTAGES
+from shared.metrics import ACT_SECONDS, timed
 from shared.stage import LookableStage, Outcome, Permanent, Stage, Uncertain, UnlookableStage, Work
 
 log = structlog.get_logger()
@@ -21,7 +22,8 @@ class WrongNumberOfOutcomes(Exception):
 def act_together(stage: Stage[Any], works: Sequence[Work[Any]]) -> Sequence[Outcome]:
     """One outcome per work. On a bug they are repeated one by one (the act can be), so that only the guilty one is parked."""
     try:
-        return _checked(works, cast("LookableStage[Any]", stage).act(works))
+        with timed(ACT_SECONDS.labels(stage.name.value)):
+            return _checked(works, cast("LookableStage[Any]", stage).act(works))
     except OUTAGES:
         raise
     except Exception as error:
@@ -41,7 +43,8 @@ def act_once(stage: UnlookableStage[Any], ledger: Ledger[Any], work: Work[Any]) 
         return marked
 
     try:
-        return stage.act_once(work, mark)
+        with timed(ACT_SECONDS.labels(stage.name.value)):
+            return stage.act_once(work, mark)
     except Exception as error:
         if not marked and isinstance(error, OUTAGES):
             raise

@@ -20,11 +20,13 @@ from kombu import Message as Delivered
 
 from shared.bus.connection import Broker
 from shared.bus.link import Link, RabbitLink
+from shared.bus.measured import measured
 from shared.bus.outages import OUTAGES, until_it_works, wait_seconds
 from shared.bus.reading import earlier_deliveries, read_envelope
 from shared.bus.topology import Topology
 from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
+from shared.metrics import UNREADABLE
 
 log = structlog.get_logger()
 IDLE_SECONDS = 0.1
@@ -60,7 +62,7 @@ class Subscription:
         self._broker = broker
         self._topology = topology
         self.name = queue_name
-        self._handle = handle
+        self._handle = measured(queue_name, handle)
         self._size = size
         self._linger = linger
         self._on_topology_lost = on_topology_lost
@@ -222,6 +224,7 @@ class Subscription:
                 deliveries.append(Delivery(envelope, envelope.message(), earlier_deliveries(delivered)))
                 readable.append(delivered)
             except Exception as error:  # whatever is wrong with it, it is about this message alone
+                UNREADABLE.labels(self.name).inc()
                 log.warning("bus.unreadable-message", queue=self.name, error=type(error).__name__)
                 self._outbox.put((delivered, False))
         if deliveries and not until_it_works(lambda: self._handle(deliveries), self._stopping, self._held, self.name):

@@ -15,13 +15,19 @@ from shared.stage import Deferred, Outcome, Permanent, Request, Transient, Work
 
 @dataclass(slots=True)
 class Handful:
-    """`state`: works whose rows are to be stated as they stand at the end."""
+    """`state`: works whose rows are to be stated as they stand at the end; `repeated` of them had come to it before."""
 
     statements: Statements
     state: list[Work[Any]] = field(default_factory=list)
     look: list[Work[Any]] = field(default_factory=list)
     act: list[Work[Any]] = field(default_factory=list)
     facts: list[tuple[Fact, Request]] = field(default_factory=list)
+    repeated: int = 0
+
+    def repeat(self, work: Work[Any]) -> None:
+        """It was done before: only said again."""
+        self.repeated += 1
+        self.state.append(work)
 
     def say(self, fact: Fact, request: Request) -> None:
         """A fact about the request."""
@@ -51,6 +57,7 @@ class Handful:
 
     def envelopes(self, causes: dict[Key, Envelope]) -> list[Envelope]:
         """All that is said, each fact with the message that led to it."""
+        self.statements.count(self.state, self.repeated)
         stated = [(self.statements.section(work), work.request) for work in self.state]
         return [
             self.statements.envelope(fact, request.record.batch_id, causes[request.key])

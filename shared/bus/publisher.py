@@ -14,6 +14,7 @@ from typing import Any
 from kombu import Connection
 
 from shared.bus.connection import Broker
+from shared.bus.measured import publishing
 from shared.bus.outages import OUTAGES, NotTaken, Unroutable
 from shared.bus.topology import EXCHANGES, Topology
 from shared.contracts.envelope import CONTENT_TYPE, Envelope
@@ -38,7 +39,7 @@ class Publisher:
     def publish(self, envelopes: Sequence[Envelope]) -> None:
         """Publish all, in order, and return when the broker has them. Raises `OUTAGES`; on an error nothing is known of
         the last ones: publish again, consumers know repeats by their ids."""
-        with self._lock:
+        with self._lock, publishing(len(envelopes)):
             old = self._line
             try:
                 self._publish(envelopes)

@@ -173,7 +173,7 @@ class StageRunner:
                 until = row.lease_until or self._now() + timedelta(seconds=self._stage.lease_seconds)
                 handful.defer(request, until, "leased")
             elif row.state in SETTLED and row.state != LedgerState.UNCERTAIN:
-                handful.state.append(work)
+                handful.repeat(work)
             elif (until := self.lanes.admit(row.lane)) is not None:
                 handful.defer(request, until, "lane-closed")
             elif verdict == "seen":

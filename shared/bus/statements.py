@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from shared.contracts.facts import (
 )
 from shared.contracts.record import SECTIONS, SectionState, section_of, with_section
 from shared.ids import derived
+from shared.metrics import LANE_CLOSED, RECORDS
 from shared.stage import Deferred, Request, Work
 
 log = structlog.get_logger()
@@ -43,11 +45,19 @@ class Statements:
         record = with_section(work.request.record, self.stage, section)
         return self._states[section.state](record=record, orders=work.request.orders, issue=work.request.issue)
 
+    def count(self, stated: Sequence[Work[Any]], repeated: int) -> None:
+        """For the metrics: of these works the first `repeated` are only stated again."""
+        outcomes = Counter(str(work.row.state) for work in stated[repeated:])
+        outcomes["repeated"] = repeated
+        for outcome, count in outcomes.items():
+            RECORDS.labels(self.stage.value, outcome).inc(count)
+
     def failure(self, request: Request, code: str, *, permanent: bool) -> StageFailed:
         """Nothing happened."""
         log.info(
             "stage.failed", stage=self.stage.value, record_id=str(request.record.id), code=code, permanent=permanent
         )
+        RECORDS.labels(self.stage.value, "permanent" if permanent else "transient").inc()
         return StageFailed(
             batch_id=request.record.batch_id, record_id=request.record.id, stage=self.stage, order=request.order,
             issue=request.issue, code=code, permanent=permanent,
@@ -55,6 +65,7 @@ class Statements:
 
     def deferral(self, request: Request, deferred: Deferred) -> StageDeferred:
         """Not now."""
+        RECORDS.labels(self.stage.value, "deferred").inc()
         return StageDeferred(
             batch_id=request.record.batch_id, record_id=request.record.id, stage=self.stage, order=request.order,
             issue=request.issue, code=deferred.why, until=deferred.until,
@@ -62,6 +73,7 @@ class Statements:
 
     def lane(self, event: LaneEvent) -> Fact:
         """A lane closed or opened."""
+        LANE_CLOSED.labels(self.stage.value, event.lane).set(bool(event.code))
         if event.code:
             log.warning("lane.closed", stage=self.stage.value, lane=event.lane, code=event.code)
             return LaneClosed(stage=self.stage, lane=event.lane, code=event.code, since=event.since)

@@ -10,7 +10,6 @@ from fastapi import Depends, Request
 
 from services.status.api.hub import Hub
 from services.status.api.kept import CommandDesk
-from services.status.api.metrics import Metrics
 from services.status.api.security import Csrf
 from services.status.settings import StatusSettings
 from shared.creditors import Creditors
@@ -29,7 +28,6 @@ class Context:
     settings: StatusSettings
     desk: CommandDesk
     hub: Hub
-    metrics: Metrics
     template_xlsx: Callable[[], bytes]
     troubles: Callable[[], Mapping[str, str]] = dict
     csrf: Csrf = field(default_factory=Csrf)

@@ -12,7 +12,6 @@ from services.status.api.app import build_app
 from services.status.api.context import Context
 from services.status.api.hub import Hub
 from services.status.api.kept import CommandDesk
-from services.status.api.metrics import Metrics
 from services.status.settings import StatusSettings
 from services.status.tables import SCHEMA, Base
 from shared.creditors import Creditors
@@ -32,7 +31,7 @@ def openapi_json() -> str:
         desk = CommandDesk(database, _Nobody(), timedelta(seconds=1))
         context = Context(
             database=database, documents=FolderStore(Path(folder)), creditors=Creditors.model_construct(creditors={}),
-            settings=StatusSettings(), desk=desk, hub=Hub(), metrics=Metrics(database), template_xlsx=bytes,
+            settings=StatusSettings(), desk=desk, hub=Hub(), template_xlsx=bytes,
         )  # fmt: skip
         schema = build_app(context).openapi()
         database.close()

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from services.status.api.context import Here
 from services.status.api.problems import produces
 from services.status.api.schemas import Health
+from shared.metrics import text as metrics_text
 
 log = structlog.get_logger()
 
@@ -42,6 +43,6 @@ def readyz(context: Here, response: Response) -> Health:
     "/metrics", operation_id="metrics", summary="Metriche per Prometheus", response_class=Response,
     responses=produces("text/plain"),
 )  # fmt: skip
-def metrics(context: Here) -> Response:
+def metrics() -> Response:
     """Nessun dato personale, nessun identificativo."""
-    return Response(context.metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
+    return Response(metrics_text(), headers={"content-type": CONTENT_TYPE_LATEST})
