@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +15,10 @@ from typer.testing import CliRunner, Result
 
 from deploy.cli.app import app
 from shared.bus.topology import Topology
+from shared.bus.unreadable import connected
 from shared.bus.verify import declare
 
 DEADLINE = 60.0
-
-
-def server() -> str:
-    """The tests' RabbitMQ."""
-    return os.environ.get("STAFFETTA_TEST_BROKER_URL", "amqp://guest:guest@127.0.0.1:5672/%2F")
 
 
 class Site:
@@ -33,7 +28,7 @@ class Site:
         self.url = url
         self.topology = Topology(f"op-{uuid4().hex[:8]}")
         declare(url, self.topology)
-        self._connection = pika.BlockingConnection(pika.URLParameters(url))
+        self._connection = connected(url)
         self.wire: BlockingChannel = self._connection.channel()
         self.wire.confirm_delivery()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
@@ -57,6 +58,7 @@ def explained(command: Callable[P, int]) -> Callable[P, int]:
 
     @wraps(command)
     def run(*args: P.args, **options: P.kwargs) -> int:
+        logging.getLogger("pika").setLevel(logging.CRITICAL)  # it tells each failure in six ways
         try:
             return command(*args, **options)
         except Misused as error:

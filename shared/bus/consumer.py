@@ -70,8 +70,7 @@ class Subscription:
         self._outbox: queue.Queue[tuple[Delivered, bool]] = queue.Queue()
         self._stopping, self._finished = threading.Event(), threading.Event()
         self._link: Link | None = None
-        self._was_connected = False
-        self._lost = False
+        self._was_connected = self._lost = False
         self._recover = threading.Event()
         self.trouble = ""
         """The type of the error for which a handful is held."""

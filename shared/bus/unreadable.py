@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
@@ -81,9 +82,7 @@ class Desk:
     def __init__(self, url: str, topology: Topology) -> None:
         self._topology = topology
         try:
-            parameters = pika.URLParameters(url)
-            parameters.blocked_connection_timeout = CLIENT_SECONDS
-            self._connection = pika.BlockingConnection(parameters)
+            self._connection = connected(url)
             self._channel: BlockingChannel = self._connection.channel()
             self._channel.confirm_delivery()
         except (AMQPError, OSError, ValueError) as error:
@@ -151,6 +150,14 @@ class Desk:
 
     def _name(self, service: str) -> str:
         return self._topology.unreadable_name(service)
+
+
+def connected(url: str) -> pika.BlockingConnection:
+    """A connection of pika's, which reads the vhost of kombu's `amqp://host//` as no name at all."""
+    parameters = pika.URLParameters(url)
+    parameters.virtual_host = unquote(urlsplit(url).path[1:]) or "/"
+    parameters.blocked_connection_timeout = CLIENT_SECONDS
+    return pika.BlockingConnection(parameters)
 
 
 class NotSentBack(Exception):

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pika
 from amqp.exceptions import AccessRefused, PreconditionFailed
 from kombu import Queue
 from kombu.exceptions import OperationalError
@@ -18,7 +17,7 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from shared.bus.connection import Broker
 from shared.bus.topology import Topology
-from shared.bus.unreadable import Unreachable
+from shared.bus.unreadable import Unreachable, connected
 
 NOT_FOUND, ACCESS_REFUSED = 404, 403
 LOSING = ("message-ttl", "expires", "max-length", "max-length-bytes")
@@ -57,7 +56,7 @@ def passive(url: str, topology: Topology) -> Report:
     """Which exchanges and queues are there. Raises `Unreachable`."""
     report = Report()
     try:
-        connection = pika.BlockingConnection(pika.URLParameters(url))
+        connection = connected(url)
     except (AMQPError, OSError, ValueError) as error:
         raise Unreachable(type(error).__name__) from error
     names = [("exchange", each.name) for each in topology.exchanges()]

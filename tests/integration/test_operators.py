@@ -11,16 +11,18 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.operators_hand import Site, server, site, until
+from tests.operators_hand import Site, site, until
+from tests.servers import rabbitmq
 
 BODY = '{"debtor": "Rossi Maria", "fiscal_code": "RSSMRA85T50H501S"}'
 
 
 @pytest.fixture(scope="module")
 def shared_site() -> Iterator[Site]:
-    with site(server()) as made:
+    with site(rabbitmq.shared()) as made:
         yield made
 
 
@@ -218,3 +220,69 @@ def test_a_broker_that_does_not_answer_is_no_difference(here: Site, url: str) ->
     refused = here.call("topology", "verify", STAFFETTA_BROKER_URL=url.format(host=host))
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "wrong" not in refused.stderr
+
+
+# -- what only the management API tells
+
+
+@pytest.fixture(scope="module")
+def managed() -> Iterator[tuple[Site, str]]:
+    """A broker with its console, and the URL of the API."""
+    with rabbitmq.private(management=True) as server, site(server.url) as made:
+        yield made, f"http://guest:guest@127.0.0.1:{server.management_port}"
+
+
+def test_the_whole_topology_is_compared_where_the_console_answers(managed: tuple[Site, str]) -> None:
+    here, console = managed
+    until(lambda: here.call("topology", "verify", STAFFETTA_MANAGEMENT_URL=console).stderr == "")
+    agreed = here.call("topology", "verify", STAFFETTA_MANAGEMENT_URL=console)
+    assert (agreed.exit_code, agreed.stderr) == (0, "")
+
+    here.wire.queue_unbind(here.name("render"), here.name("facts"), "iuv.iuv-assigned.v1")
+    here.wire.queue_delete(here.name("protocol"))
+    here.wire.queue_declare(here.name("protocol"), durable=True, arguments={"x-queue-type": "classic"})
+    here.wire.queue_declare(here.name("forgotten"), durable=True)
+    here.wire.queue_declare("eavesdropper")
+    here.wire.queue_bind("eavesdropper", here.name("facts"), "#")
+
+    def found() -> set[tuple[str, str, str]]:
+        report = json.loads(here.call("topology", "verify", "--json", STAFFETTA_MANAGEMENT_URL=console).stdout)
+        return {
+            (each["kind"], each["name"].removeprefix(here.name("")), each["what"]) for each in report["differences"]
+        }
+
+    expected = {
+        ("binding", "render", "missing"), ("queue", "protocol", "differs"), ("binding", "protocol", "missing"),
+        ("queue", "forgotten", "extra"), ("binding", "eavesdropper", "extra"),
+    }  # fmt: skip
+    until(lambda: found() == expected)
+    told = here.call("topology", "verify", STAFFETTA_MANAGEMENT_URL=console)
+    assert told.exit_code == 1
+    assert f"collegamento di eavesdropper: è in più ({here.name('facts')} · #)" in told.output
+
+
+def test_a_policy_that_loses_messages_is_told(managed: tuple[Site, str]) -> None:
+    here, console = managed
+    base, _, place = console.rpartition("@")
+    policy = {"pattern": here.name("iuv"), "definition": {"message-ttl": 1000}, "apply-to": "queues"}
+    name, password = base.removeprefix("http://").split(":")
+    httpx.put(f"http://{place}/api/policies/%2F/short", json=policy, auth=(name, password)).raise_for_status()
+    told = ""
+
+    def shown() -> bool:
+        nonlocal told
+        told = here.call("topology", "verify", STAFFETTA_MANAGEMENT_URL=console).output
+        return "policy message-ttl=1000" in told
+
+    until(shown)
+
+
+def test_what_the_console_does_not_tell_is_said(managed: tuple[Site, str]) -> None:
+    here, console = managed
+    for url, why in (
+        (console.replace("guest:guest", "guest:wrong"), "risponde 401"),
+        ("http://127.0.0.1:1", "non risponde"),
+    ):
+        told = here.call("topology", "verify", STAFFETTA_MANAGEMENT_URL=url)
+        assert f"{why}" in " ".join(told.stderr.split())
+        assert "wrong" not in told.output
