@@ -16,7 +16,7 @@ from shared.contracts import facts
 from shared.contracts.commands import Message, RequestBatch
 from shared.contracts.envelope import Envelope
 from shared.contracts.record import Documents, Position, Record, Registration, SectionState, Sending
-from shared.creditors import load_creditors
+from shared.creditors import Creditors, load_creditors
 from shared.documents import PDF, XLSX, FolderStore
 from shared.wiring import Setup
 
@@ -53,10 +53,10 @@ class House:
     """What keeps the process's workers from going on."""
 
     @classmethod
-    def at(cls, folder: Path, **settings: float) -> House:
+    def at(cls, folder: Path, creditors: Creditors | None = None, **settings: float) -> House:
         """In an empty folder, for the rehearsal's creditor."""
         documents, broker = FolderStore(folder / "documents"), Broker()
-        setup = Setup(load_creditors(), documents, lambda name: f"sqlite:///{folder / name}.db")
+        setup = Setup(creditors or load_creditors(), documents, lambda name: f"sqlite:///{folder / name}.db")
         wanted = StatusSettings.model_validate({"command_patience_seconds": 0.0, **settings})
         troubles: dict[str, str] = {}
         service = wire(setup, broker, lambda: b"PK empty format", wanted, lambda: troubles)

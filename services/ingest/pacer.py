@@ -22,14 +22,18 @@ from services.ingest.pace import Rooms, Turns, lanes_ahead
 from services.ingest.tables import Batch, Row
 from services.ingest.waiting import (
     CHANNELS,
+    SEND_STEPS,
+    Resting,
     candidates,
     last_turns,
     previewed_batches,
+    resting_channels,
     steps_of,
     still_wanted,
     waiting_batches,
 )
 from shared.contracts.envelope import Envelope
+from shared.creditors import Creditors
 from shared.db.engine import Database
 
 TURN = 25
@@ -42,25 +46,28 @@ class Pacer:
     """`tick` issues what has room; call it often, it is cheap when there is nothing to do."""
 
     def __init__(
-        self, database: Database, publish: Callable[[Sequence[Envelope]], None], now: Callable[[], datetime]
-    ) -> None:
+        self, database: Database, publish: Callable[[Sequence[Envelope]], None], creditors: Creditors,
+        now: Callable[[], datetime],
+    ) -> None:  # fmt: skip
         self._database = database
         self._publish = publish
+        self._creditors = creditors
         self._now = now
         self._known = KnownLanes(database)
 
     def tick(self) -> int:
         """Issue; returns how many records were, letters to preview among them."""
         self._publish(())  # what an outage kept back; while it lasts, nothing more is issued
+        resting = resting_channels(self._creditors, self._now())
         with self._database.read() as session:
-            waiting = waiting_batches(session, self._now())
+            waiting = waiting_batches(session, self._now(), resting)
             lanes = lanes_of({batch.creditor for batch in waiting}) | spoken_of(session)
             idle = not lanes and not self._previews(session)
         if idle:
             return 0
         self._known.ensure(lanes)
         with self._database.write() as session:
-            out = [command_of(row) for row in self._issue(session, lanes)]
+            out = [command_of(row) for row in self._issue(session, lanes, resting)]
             out += [preview_of(row) for row in self._take_previews(session)]
         self._publish(out)
         return len(out)
@@ -79,16 +86,16 @@ class Pacer:
 
     # -- inside
 
-    def _issue(self, session: Session, lanes: Collection[str]) -> Iterator[Row]:
+    def _issue(self, session: Session, lanes: Collection[str], resting: Resting) -> Iterator[Row]:
         rooms = Rooms(held(session, lanes, self._now()), self._now())
         self._fill(session, rooms)
         # asked again under a lock: a merge or a pause may have come between
-        waiting = {batch.id: batch for batch in waiting_batches(session, self._now(), lock=True)}
+        waiting = {batch.id: batch for batch in waiting_batches(session, self._now(), resting, lock=True)}
         turns = Turns(last_turns(session, {batch.creditor for batch in waiting.values()}), self._now())
         while waiting:
             batch = turns.next(waiting)
             issued = 0
-            for row in self._turn(session, batch, rooms):
+            for row in self._turn(session, batch, rooms, resting.get(batch.creditor, ())):
                 yield row
                 issued += 1
             if issued:
@@ -98,11 +105,13 @@ class Pacer:
             if issued < TURN:
                 del waiting[batch.id]
 
-    def _turn(self, session: Session, batch: Batch, rooms: Rooms) -> Iterator[Row]:
+    def _turn(self, session: Session, batch: Batch, rooms: Rooms, shut: Collection[str]) -> Iterator[Row]:
         """Up to `TURN` rows of a batch, the furthest first; a step whose lanes are full does not hold up the others."""
         wanted = TURN
         for step in steps_of(batch):
             for channel in CHANNELS:
+                if step in SEND_STEPS and channel in shut:
+                    continue
                 lanes = lanes_ahead(step, batch.creditor, channel)
                 room = min(wanted, rooms.left(lanes))
                 rows = candidates(session, batch.id, step, channel, self._now(), room) if room else []

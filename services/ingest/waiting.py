@@ -13,10 +13,13 @@ from sqlmodel import Session, col, select
 from services.ingest.model import RowState, Step
 from services.ingest.tables import SENT, WITHDRAW, Batch, Row
 from shared.contracts.base import Channel, Phase
+from shared.creditors import Creditors
 
 CHANNELS = tuple(channel.value for channel in Channel)
 GENERATE_STEPS = (Step.RENDER.value, Step.IUV.value)
 SEND_STEPS = (Step.DISPATCH.value, Step.PROTOCOL.value)
+Resting = dict[str, list[str]]
+"""Creditor → the channels whose mailbox does not send at this hour."""
 
 
 def steps_of(batch: Batch) -> Sequence[str]:
@@ -26,7 +29,19 @@ def steps_of(batch: Batch) -> Sequence[str]:
     return (WITHDRAW, *(SEND_STEPS if batch.until == Phase.SEND.value else ()), *GENERATE_STEPS)
 
 
-def waiting_batches(session: Session, now: datetime, *, lock: bool = False) -> list[Batch]:
+def resting_channels(creditors: Creditors, now: datetime) -> Resting:
+    """Where nothing may be sent at this hour. Registering waits as well: what is registered goes straight on to be sent,
+    and a number is of the day on which the message leaves."""
+    found: Resting = {}
+    for code, creditor in creditors.creditors.items():
+        boxes = {channel.value: creditor.mailbox(channel) for channel in Channel}
+        shut = [channel for channel, box in boxes.items() if box is not None and box.opens_at(now) is not None]
+        if shut:
+            found[code] = shut
+    return found
+
+
+def waiting_batches(session: Session, now: datetime, resting: Resting, *, lock: bool = False) -> list[Batch]:
     """The batches that have something to issue, the oldest first. Under `lock` nobody merges a file into them or cancels
     them meanwhile; those that somebody is changing are left out."""
     goes_on = and_(~col(Batch.paused), ~col(Batch.cancelling), ~col(Batch.cancelled))
@@ -38,7 +53,7 @@ def waiting_batches(session: Session, now: datetime, *, lock: bool = False) -> l
         .where(
             or_(
                 and_(goes_on, generate, _work(GENERATE_STEPS, now)),
-                and_(goes_on, send, _work(SEND_STEPS, now)),
+                and_(goes_on, send, _to_send(now, resting)),
                 and_(withdrawals, _any(col(Row.errand) == WITHDRAW, *_due(now))),
             )
         )
@@ -89,8 +104,17 @@ def _some(session: Session, limit: int, *conditions: ColumnElement[bool]) -> lis
     return list(session.exec(query.with_for_update(skip_locked=True)))
 
 
-def _work(steps: Sequence[str], now: datetime) -> ColumnElement[bool]:
-    mine = (col(Row.errand) == "", col(Row.step).in_(steps), col(Row.channel).in_(CHANNELS))
+def _to_send(now: datetime, resting: Resting) -> ColumnElement[bool]:
+    """Something that may be sent at this hour."""
+    awake = [
+        and_(col(Batch.creditor) == creditor, _work(SEND_STEPS, now, [each for each in CHANNELS if each not in shut]))
+        for creditor, shut in resting.items()
+    ]
+    return or_(and_(col(Batch.creditor).not_in(list(resting)), _work(SEND_STEPS, now)), *awake)
+
+
+def _work(steps: Sequence[str], now: datetime, channels: Sequence[str] = CHANNELS) -> ColumnElement[bool]:
+    mine = (col(Row.errand) == "", col(Row.step).in_(steps), col(Row.channel).in_(channels))
     return or_(_any(*mine, col(Row.state) == RowState.READY.value), _any(*mine, *_due(now)))
 
 

@@ -127,7 +127,7 @@ def wire(
     database = Database(setup.database_url(SCHEMA), Base.metadata, SCHEMA)
     database.create_all()
     publish = Outgoing(publish)
-    pacer = Pacer(database, publish, now)
+    pacer = Pacer(database, publish, setup.creditors, now)
     return IngestService(
         database=database,
         publish=publish,

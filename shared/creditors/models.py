@@ -7,15 +7,17 @@ one range, a simulated leg among real ones) is in `checks`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from stdnum import iban as stdnum_iban
 from stdnum.it import iva
 
 from shared.contracts.base import Channel, Phase
+from shared.creditors.hours import PATTERN as HOURS_PATTERN
+from shared.creditors.hours import WEEK, Day, minutes, opens_at
 
 LOOPBACK = "127.0.0.1"
 
@@ -95,6 +97,21 @@ class Mailbox(Item):
     user: str
     password: SecretReference
     connections: Annotated[int, Field(ge=1, le=50)] = 1
+    send_hours: Annotated[str, Field(pattern=HOURS_PATTERN)] | Literal[""] = ""
+    """`08:00-20:00`, Italian time: outside nothing is sent, nor registered in order to be sent. Empty: at any hour."""
+    send_days: Annotated[list[Day], Field(min_length=1)] = list(WEEK)
+    """Days of the week on which it sends."""
+
+    @field_validator("send_hours")
+    @classmethod
+    def _in_order(cls, value: str) -> str:
+        if value and minutes(value)[0] >= minutes(value)[1]:
+            raise ValueError("l'ora di fine deve venire dopo quella di inizio, nello stesso giorno")
+        return value
+
+    def opens_at(self, now: datetime) -> datetime | None:
+        """`None` while it sends, otherwise when it goes on (UTC)."""
+        return opens_at(self.send_hours, self.send_days, now)
 
 
 class Register(Item):

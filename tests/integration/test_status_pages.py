@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,6 +27,8 @@ from shared.contracts.commands import (
     SettleSending,
 )
 from shared.contracts.record import Record, SectionState
+from shared.creditors import load_creditors
+from shared.creditors.hours import WEEK
 from shared.documents import XLSX
 from shared.ids import record_id
 from tests.builders import a_record
@@ -400,3 +402,30 @@ def test_the_preview_shows_what_goes_on_every_notice_and_registration(house: Hou
             assert f"<dd>{text}</dd>" in shown
 
     browse(house, story)
+
+
+def test_a_mailbox_outside_its_hours_is_told_with_when_it_goes_on(tmp_path: Path) -> None:
+    day = WEEK[(datetime.now(UTC) + timedelta(days=3)).weekday()]
+    creditors = load_creditors()
+    creditor = creditors.creditors["c_x999"]
+    box = creditor.mailboxes["pec"].model_copy(update={"send_hours": "08:00-20:00", "send_days": [day]})
+    resting = creditor.model_copy(update={"mailboxes": creditor.mailboxes | {"pec": box}})
+    house = House.at(tmp_path, creditors.model_copy(update={"creditors": {"c_x999": resting}}))
+
+    async def story(browser: httpx.AsyncClient) -> None:
+        batch_id = batch_of(await browser.post("/api/v1/batches", data=api_fields(), files=sheet_part()))
+        request = house.broker.last()
+        assert isinstance(request, RequestBatch)
+        record = a_record(2, batch_id=batch_id)
+        house.ingest(request, [record])
+        house.generated(record)
+        assert "orario di invio" not in (await browser.get(f"/invii/{batch_id}")).text
+        house.tell(facts.BatchAllowed(batch_id=batch_id, until=Phase.SEND, revision=2))
+
+        shown = unescape((await browser.get(f"/invii/{batch_id}")).text)
+        assert "In attesa: la casella PEC è fuori dall'orario di invio; si riprende alle 08:00 di " in shown
+        listed = (await browser.post(f"/api/v1/batches/{batch_id}/records/search", json={})).json()
+        assert "fuori dall'orario di invio" in listed["items"][0]["hint"]
+
+    browse(house, story)
+    house.service.close()

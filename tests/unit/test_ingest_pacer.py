@@ -33,7 +33,7 @@ from shared.contracts.facts import PreviewRendered
 from shared.contracts.record import Delivery, Record
 from tests.builders import BATCH
 from tests.fakes import NOON
-from tests.ingest_house import IngestHouse, a_letter, about, answers, failed, stated
+from tests.ingest_house import CREDITORS, IngestHouse, a_letter, about, answers, failed, stated
 
 
 def lane_row(house: IngestHouse, name: str) -> Lane:
@@ -379,6 +379,62 @@ def test_a_probe_that_is_lost_is_followed_by_another(house: IngestHouse) -> None
     assert house.issue() == []
     house.clock.forward(seconds=1)
     house.issue_one()
+
+
+# -- hours of sending
+
+
+def written(house: IngestHouse) -> list[str]:
+    """What a tick does besides reading."""
+    asked: list[str] = []
+    engine = house.service.database.engine
+    listener = lambda _c, _cursor, statement, *_: asked.append(statement)  # noqa: E731
+    event.listen(engine, "before_cursor_execute", listener)
+    house.service.pacer.tick()
+    event.remove(engine, "before_cursor_execute", listener)
+    return [statement for statement in asked if not statement.startswith("SELECT")]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[IngestHouse]:
+    """PEC goes out from eight to eight on working days; it is Tuesday, thirteen o'clock."""
+    hours = {"send_hours": "08:00-20:00", "send_days": ["mon", "tue", "wed", "thu", "fri"]}
+    creditor = CREDITORS.creditors["c_x999"]
+    boxes = creditor.mailboxes | {"pec": creditor.mailboxes["pec"].model_copy(update=hours)}
+    creditors = CREDITORS.model_copy(update={"creditors": {"c_x999": creditor.model_copy(update={"mailboxes": boxes})}})
+    house = IngestHouse(tmp_path, creditors)
+    yield house
+    house.close()
+
+
+def test_outside_its_hours_nothing_is_registered_or_sent_by_a_mailbox(office: IngestHouse) -> None:
+    rendered(office, office.batch(range(2, 5)))
+    office.clock.forward(hours=7)  # eight in the evening
+    assert office.issue() == []
+    office.clock.forward(hours=11, minutes=59)
+    assert office.issue() == []
+    office.clock.forward(minutes=1)
+    assert [type(each) for each in office.issue()] == [RegisterNotice] * 3
+
+
+def test_what_is_not_sent_by_it_goes_on(office: IngestHouse) -> None:
+    """E-mail, the notices of the same batch, and withdrawals."""
+    rendered(office, office.batch((2,)))
+    rendered(office, office.batch((2,), batch_id=uuid4(), delivery=MAIL))
+    office.batch((2,), batch_id=uuid4())
+    office.clock.forward(hours=8)
+    assert Counter(type(each) for each in office.issue()) == {AssignIuv: 1, RegisterNotice: 1}
+
+
+def test_a_night_outside_the_hours_costs_the_clock_nothing(office: IngestHouse) -> None:
+    rendered(office, office.batch(range(2, 5)))
+    office.service.pacer.tick()
+    office.out.take()
+    records = office.batch(range(2, 5), batch_id=uuid4())
+    rendered(office, records)
+    office.clock.forward(hours=8)
+    office.service.pacer.tick()  # takes in what was said of the lanes
+    assert written(office) == ["BEGIN"]  # it only reads
 
 
 # -- when the broker or the process is lost

@@ -74,7 +74,7 @@ def list_batches(context: Here, page: Annotated[int, Query(ge=1, le=10_000)] = 1
 def get_batch(context: Here, batch_id: UUID) -> BatchDetail:
     """Stato, conteggi, problemi, comandi. Subito dopo la richiesta lo stato è `pending`."""
     with context.database.read() as session:
-        return batch_detail(session, batch_id)
+        return batch_detail(session, batch_id, context.resting)
 
 
 @router.post(
@@ -85,7 +85,7 @@ def search_records(context: Here, batch_id: UUID, search: RecordSearch) -> Recor
     """È una POST perché nomi e codici fiscali non stiano negli indirizzi."""
     with context.database.read() as session:
         batch_row(session, batch_id)
-        return record_page(session, search, batch_id)
+        return record_page(session, search, batch_id, context.resting)
 
 
 def _decided(context: Context, batch_id: UUID, decision: Decision, response: Response, key: str) -> CommandAccepted:

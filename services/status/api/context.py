@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from services.status.api.hub import Hub
 from services.status.api.kept import CommandDesk
+from services.status.api.lanes import resting_lanes
+from services.status.api.schemas import Lane
 from services.status.api.security import Csrf
 from services.status.settings import StatusSettings
 from shared.creditors import Creditors
@@ -31,6 +34,11 @@ class Context:
     template_xlsx: Callable[[], bytes]
     troubles: Callable[[], Mapping[str, str]] = dict
     csrf: Csrf = field(default_factory=Csrf)
+
+    @property
+    def resting(self) -> list[Lane]:
+        """The mailboxes that do not send at this hour."""
+        return resting_lanes(self.creditors, datetime.now(UTC))
 
 
 def _context(request: Request) -> Context:

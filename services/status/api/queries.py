@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
+from services.status.api.lanes import closed_lanes, concerning_batch
 from services.status.api.problems import missing
 from services.status.api.schemas import (
     BatchDetail,
@@ -23,10 +24,10 @@ from services.status.api.schemas import (
     Refusal,
     StateCount,
 )
-from services.status.api.wording import BATCH_TITLES, CHANNEL_TITLES, COMMANDS, explained, lane_message
+from services.status.api.wording import BATCH_TITLES, CHANNEL_TITLES, COMMANDS, explained
 from services.status.model import TITLES, BatchStanding, State, TroubleKind, batch_state_of
-from services.status.tables import BatchRow, KeptCommand, LaneRow, ProblemRow, RecordRow
-from shared.contracts.base import Phase, StageName
+from services.status.tables import BatchRow, KeptCommand, ProblemRow, RecordRow
+from shared.contracts.base import Phase
 from shared.contracts.facts import Problem
 
 BATCHES_PER_PAGE = 25
@@ -63,9 +64,11 @@ def batch_page(session: Session, page: int) -> BatchPage:
     return BatchPage(items=items, total=total, page=page, pages=max(1, -(-total // BATCHES_PER_PAGE)))
 
 
-def batch_detail(session: Session, batch_id: UUID) -> BatchDetail:
-    """Everything about one batch."""
+def batch_detail(session: Session, batch_id: UUID, resting: Sequence[Lane] = ()) -> BatchDetail:
+    """Everything about one batch. `resting`: the mailboxes that do not send at this hour."""
     row = batch_row(session, batch_id)
+    channels = _channels(session, batch_id)
+    lanes = concerning_batch([*closed_lanes(session), *resting], row, [item.channel for item in channels])
     told = NOTHING | (row.ingested or {})
     return BatchDetail(
         **_summary(row, state_counts(session, [row.id])[row.id]),
@@ -73,9 +76,9 @@ def batch_detail(session: Session, batch_id: UUID) -> BatchDetail:
         paused=row.paused,
         **{name: told[name] for name in ("hidden_rows", "hidden_sheets", "blank_rows", "ignored_columns", "warnings")},
         problems=problem_counts(session, batch_id),
-        channels=_channels(session, batch_id),
+        channels=channels,
         causes=causes(session, batch_id),
-        lanes=closed_lanes(session),
+        lanes=lanes,
         commands=_commands(session, batch_id),
         refusal=Refusal(**row.refusal) if row.refusal and not row.ingested_revision else None,
         cancelled=row.cancelled_counts,
@@ -161,19 +164,6 @@ def causes(session: Session, batch_id: UUID) -> list[CauseCount]:
             can_retry=state == State.STUCK and trouble == TroubleKind.PARKED,
         )
         for state, stage, code, trouble, count, detail in session.connection().execute(counted)
-    ]  # fmt: skip
-
-
-def closed_lanes(session: Session) -> list[Lane]:
-    """Outside systems that do not answer, the longest silent first."""
-    rows: Sequence[LaneRow] = session.exec(select(LaneRow).order_by(col(LaneRow.closed_since))).all()
-    return [
-        Lane(
-            stage=StageName(row.stage), lane=row.lane, code=row.code, since=row.closed_since,
-            message=lane_message(row.stage, row.code, row.closed_since),
-        )
-        for row in rows
-        if row.closed and row.closed_since is not None
     ]  # fmt: skip
 
 

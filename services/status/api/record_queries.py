@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlmodel import Session, col, func, select
 
 from services.status.api.asked import RecordSearch
+from services.status.api.lanes import awaited, closed_lanes
 from services.status.api.problems import missing
-from services.status.api.queries import closed_lanes
 from services.status.api.schemas import Lane, RecordDetail, RecordPage, RecordSummary, TimelineEntry
 from services.status.api.wording import KINDS, clock, explained
 from services.status.fold.derive import searchable
@@ -36,7 +36,9 @@ def record_row(session: Session, record_id: UUID) -> RecordRow:
     return found
 
 
-def record_page(session: Session, search: RecordSearch, batch_id: UUID | None = None) -> RecordPage:
+def record_page(
+    session: Session, search: RecordSearch, batch_id: UUID | None = None, resting: Sequence[Lane] = ()
+) -> RecordPage:
     """The records that match; of all batches, newest first, where none is named."""
     wanted: list[Any] = [RecordRow.batch_id == batch_id] if batch_id else []
     wanted += [col(RecordRow.haystack).contains(word, autoescape=True) for word in searchable(search.text).split()]
@@ -59,13 +61,13 @@ def record_page(session: Session, search: RecordSearch, batch_id: UUID | None = 
         .offset((search.page - 1) * search.page_size)
     )
     found = select(RecordRow, BatchRow).join(BatchRow, joined).where(col(RecordRow.id).in_(shown)).order_by(*order)
-    lanes, now = closed_lanes(session), datetime.now(UTC)
+    lanes, now = [*closed_lanes(session), *resting], datetime.now(UTC)
     items = [RecordSummary(**_summary(row, batch, lanes, now)) for row, batch in session.exec(found)]
     pages = max(1, -(-total // search.page_size))
     return RecordPage(items=items, total=total, total_cents=cents or 0, page=search.page, pages=pages)
 
 
-def record_detail(session: Session, record_id: UUID) -> RecordDetail:
+def record_detail(session: Session, record_id: UUID, resting: Sequence[Lane] = ()) -> RecordDetail:
     """Everything about one record."""
     row = record_row(session, record_id)
     batch = session.get_one(BatchRow, row.batch_id)
@@ -73,7 +75,7 @@ def record_detail(session: Session, record_id: UUID) -> RecordDetail:
         select(ProblemRow).where(ProblemRow.record_id == record_id).order_by(col(ProblemRow.position))
     )
     return RecordDetail(
-        **_summary(row, batch, closed_lanes(session), datetime.now(UTC)),
+        **_summary(row, batch, [*closed_lanes(session), *resting], datetime.now(UTC)),
         orders=Orders.model_validate(row.orders),
         record=Record.model_validate(row.record) if row.record else None,
         cells=row.cells,
@@ -116,9 +118,8 @@ def hint_of(row: RecordRow, batch: BatchRow, lanes: Sequence[Lane], now: datetim
         return ""
     if batch.paused:
         return "in pausa"
-    silent = next((lane for lane in lanes if lane.stage == row.stage), None)
-    if silent is not None:
-        return silent.message
+    if (lane := awaited(lanes, row, batch)) is not None:
+        return lane.message
     if row.trouble == TroubleKind.DEFERRED and row.waiting_until is not None and row.waiting_until > now:
         return f"in attesa fino alle {clock(row.waiting_until)}"
     return "si riprova da solo" if row.trouble == TroubleKind.FAILED else "in lavorazione"

@@ -36,7 +36,7 @@ def record_href(record_id: UUID) -> str:
 def get_record(context: Here, record_id: UUID) -> RecordDetail:
     """Dati, sezioni con le loro versioni, problemi e cronologia."""
     with context.database.read() as session:
-        return record_detail(session, record_id)
+        return record_detail(session, record_id, context.resting)
 
 
 @router.get(

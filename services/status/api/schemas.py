@@ -62,12 +62,13 @@ class ProblemCount(Shown):
 
 
 class Lane(Shown):
-    """An outside system that does not answer."""
+    """An outside system that does not answer, or (with `until`) a mailbox outside its hours."""
 
     stage: StageName
     lane: str
     code: str
     since: datetime
+    until: datetime | None = None
     message: str
 
 

@@ -14,6 +14,7 @@ from services.status.model import BatchState, State
 from shared.contracts.base import Channel, Phase, StageName
 
 ROME = ZoneInfo("Europe/Rome")
+WEEKDAYS = ("lunedì", "martedì", "mercoledì", "giovedì", "venerdì", "sabato", "domenica")
 
 STAGE_TITLES: Mapping[str, str] = {
     StageName.IUV: "Avviso su pagoPA",
@@ -172,3 +173,10 @@ def lane_message(stage: str, code: str, since: datetime) -> str:
     if code in REFUSED:
         return f"in attesa: {REFUSED[code]} dalle {clock(since)}; avvisare chi gestisce il servizio"
     return f"in attesa: {OUTSIDE.get(stage, 'un sistema esterno non risponde')} dalle {clock(since)}"
+
+
+def resting_message(channel: str, until: datetime) -> str:
+    """Why a mailbox sends nothing at this hour, and when it goes on."""
+    local, box = until.astimezone(ROME), CHANNEL_TITLES.get(channel, channel)
+    day = f"{WEEKDAYS[local.weekday()]} {local:%d/%m}"
+    return f"in attesa: la casella {box} è fuori dall'orario di invio; si riprende alle {clock(until)} di {day}"

@@ -84,7 +84,7 @@ def batch(
 ) -> Response:
     """One batch, live."""
     with context.database.read() as session:
-        found = batch_detail(session, batch_id)
+        found = batch_detail(session, batch_id, context.resting)
     return show(request, context, "batch.html", **_view(context, found), done=_done(fatto))
 
 
@@ -94,9 +94,11 @@ def preview(
 ) -> Response:
     """*Visualizza anteprima* (S15): problems, totals, every recipient with the letter."""
     with context.database.read() as session:
-        found = batch_detail(session, batch_id)
+        found = batch_detail(session, batch_id, context.resting)
         states = list(READ_WELL)
-        records = record_page(session, RecordSearch(page=pagina, page_size=PREVIEW_ROWS, states=states), batch_id)
+        records = record_page(
+            session, RecordSearch(page=pagina, page_size=PREVIEW_ROWS, states=states), batch_id, context.resting
+        )
         rows = problem_rows(session, batch_id)
     return show(request, context, "preview.html", **_view(context, found), records=records, rows=rows)
 
@@ -105,7 +107,7 @@ def preview(
 def confirm(request: Request, context: Here, batch_id: UUID, decision: Decision) -> Response:
     """What is about to happen, in numbers, before it does."""
     with context.database.read() as session:
-        found = batch_detail(session, batch_id)
+        found = batch_detail(session, batch_id, context.resting)
     concerned = (State.GENERATED, State.REGISTERED) if decision is Decision.SEND else (State.READY,)
     count, cents = counts_of(found, *concerned)
     why = objection(decision, found.state, found.until)

@@ -87,7 +87,7 @@ def correct(request: Request, context: Here, record_id: UUID, form: Annotated[Co
     """*Correggi e rimanda*: only what differs from the notice as it is now goes into the correction."""
     context.csrf.check(request, form.csrf_token)
     with context.database.read() as session:
-        detail = record_detail(session, record_id)
+        detail = record_detail(session, record_id, context.resting)
     typed = form.typed()
     correction, errors = corrected(detail, typed)
     if errors:

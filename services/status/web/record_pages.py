@@ -87,7 +87,7 @@ def show_notice(
     errors: dict[str, str] | None = None,
 ) -> Response:  # fmt: skip
     with context.database.read() as session:
-        detail = record_detail(session, record_id)
+        detail = record_detail(session, record_id, context.resting)
         batch = batch_row(session, detail.batch_id)
     status = 422 if errors else 200
     return show(
@@ -108,7 +108,7 @@ def _listed(request: Request, context: Context, batch_id: UUID | None, wanted: F
     with context.database.read() as session:
         batch = batch_row(session, batch_id) if batch_id else None
         counts = state_counts(session, [batch_id])[batch_id] if batch_id else total_counts(session)
-        found = record_page(session, search, batch_id)
+        found = record_page(session, search, batch_id, context.resting)
     return show(
         request, context, "records.html", found=found, counts=counts, batch=batch, text=search.text, state=wanted.stato,
         search=search,
