@@ -47,8 +47,11 @@ def refused(command_id: UUID, batch_id: UUID, refusal: Refusal, message: str = "
 def answered(session: Session, command_id: UUID) -> CommandTaken | CommandRefused | None:
     """The answer that a command got, if it came before."""
     taken = session.get(TakenCommand, command_id)
-    if taken is None:
-        return None
+    return answer_of(taken) if taken is not None else None
+
+
+def answer_of(taken: TakenCommand) -> CommandTaken | CommandRefused:
+    """The answer that was kept."""
     kind = CommandRefused if taken.refused else CommandTaken
     return kind.model_validate(taken.answer)
 

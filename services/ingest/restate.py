@@ -7,9 +7,11 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from services.ingest.refusals import answer_of
 from services.ingest.row_facts import previews, row_facts
-from services.ingest.tables import GENERATED, SENT, Batch, Row
+from services.ingest.tables import GENERATED, SENT, Batch, Row, TakenCommand
 from shared.contracts.base import Phase
+from shared.contracts.envelope import Envelope
 from shared.contracts.facts import (
     BatchAllowed,
     BatchCancelled,
@@ -38,6 +40,23 @@ def restated(database: Database, batch_ids: list[UUID] | None) -> Iterator[list[
             yield batch_facts(batch)
             for rows in pages(database, batch_id):
                 yield [*row_facts(rows, batch.revision), *previews(rows)]
+
+
+def told_again(database: Database, batch_ids: list[UUID] | None) -> Iterator[list[Envelope]]:
+    """The same as old facts on their way, with the answers to people's commands."""
+    for facts in restated(database, batch_ids):
+        yield [
+            Envelope.of(fact, source="ingest", correlation=getattr(fact, "batch_id", ""), restated=True)
+            for fact in facts
+        ]
+    with database.read() as session:
+        for taken in session.exec(select(TakenCommand).order_by(col(TakenCommand.at))).yield_per(CHUNK).partitions():
+            told = [(answer_of(each), each.at) for each in taken]
+            yield [
+                Envelope.of(answer, source="ingest", correlation=answer.batch_id, restated=True, time=at)
+                for answer, at in told
+                if batch_ids is None or answer.batch_id in batch_ids
+            ]
 
 
 def batch_facts(batch: Batch) -> list[Fact]:

@@ -18,7 +18,7 @@ from services.ingest.pacer import Pacer
 from services.ingest.progress import Progress
 from services.ingest.recovering import Recovering
 from services.ingest.refusals import answered
-from services.ingest.restate import restated
+from services.ingest.restate import told_again
 from services.ingest.settings import IngestSettings
 from services.ingest.tables import SCHEMA, Base, Batch
 from services.ingest.watchdog import Watchdog
@@ -107,13 +107,8 @@ class IngestService:
         self.database.close()
 
     def _restate(self, command: Restate) -> None:
-        for facts in restated(self.database, command.batch_ids):
-            self.publish(
-                [
-                    Envelope.of(fact, source="ingest", correlation=getattr(fact, "batch_id", ""), restated=True)
-                    for fact in facts
-                ]
-            )
+        for page in told_again(self.database, command.batch_ids):
+            self.publish(page)
         done = Restated(service="ingest", request_id=command.request_id)
         self.publish([Envelope.of(done, source="ingest", id=derived("restated", "ingest", command.request_id))])
 

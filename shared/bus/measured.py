@@ -30,8 +30,9 @@ def measured(queue: str, handle: Callable[[Sequence[Delivery]], None]) -> Callab
     waits, tries, held = QUEUE_WAIT_SECONDS.labels(queue), HANDFULS_HELD.labels(queue), HELD.labels(queue)
 
     def handled(deliveries: Sequence[Delivery]) -> None:
-        oldest = min(delivery.envelope.time for delivery in deliveries)
-        waited = (datetime.now(UTC) - oldest).total_seconds()
+        now = datetime.now(UTC)
+        fresh = [each.envelope.time for each in deliveries if not each.envelope.restated]  # the others tell of the past
+        waited = (now - min(fresh, default=now)).total_seconds()
         started = perf_counter()
         try:
             handle(deliveries)

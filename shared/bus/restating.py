@@ -17,7 +17,7 @@ def restated(command: Restate, ledger: Ledger[Any], lanes: Lanes, statements: St
     """A page at a time; the last one holds the lanes and `Restated`."""
     for rows in ledger.pages(command.batch_ids):
         works = [Work(ledger.request(row), row) for row in rows if row.state in SETTLED]
-        yield [statements.envelope(statements.section(work), work.row.batch_id, restated=True) for work in works]
+        yield [statements.told_again(work) for work in works]
     standing = [statements.lane(event) for event in lanes.standing()]
     said = [Envelope.of(fact, source=statements.stage.value, restated=True) for fact in standing]
     yield [*said, statements.restated(command.request_id)]

@@ -20,6 +20,7 @@ from shared.bus.lanes import LaneEvent, Lanes, utc_now
 from shared.bus.ledgers import SETTLED, Key, Ledger
 from shared.bus.outages import OUTAGES
 from shared.bus.restating import restated
+from shared.bus.settings import LaneSettings
 from shared.bus.statements import Statements
 from shared.bus.sweeper import Sweeper
 from shared.contracts.commands import RecordCommand, Restate
@@ -54,7 +55,7 @@ class StageRunner:
         self._stage = service.stage
         self._publish = publish
         self._now = now
-        self.lanes = Lanes(now)
+        self.lanes = Lanes(now, LaneSettings().probe_waits)
         self._ledger: Ledger[Any] = Ledger(service.database, service.stage, owner, alive, now)
         self._statements = Statements(self._stage.name, self._stage.states)
         self._sweepers = [

@@ -95,14 +95,24 @@ class Statements:
         done = Restated(service=self.stage.value, request_id=request_id)
         return Envelope.of(done, source=self.stage.value, id=derived("restated", self.stage.value, request_id))
 
-    def envelope(
-        self, fact: Fact, batch_id: UUID, cause: Envelope | None = None, *, restated: bool = False
-    ) -> Envelope:
+    def envelope(self, fact: Fact, batch_id: UUID, cause: Envelope | None = None) -> Envelope:
         """A fact on its way. `cause`: the message that led to it."""
         return Envelope.of(
-            fact, source=self.stage.value, id=fact_id(fact), correlation=batch_id, restated=restated,
+            fact, source=self.stage.value, id=fact_id(fact), correlation=batch_id,
             causation=cause.id if cause else "", traceparent=cause.traceparent if cause else "",
         )  # fmt: skip
+
+    def told_again(self, work: Work[Any]) -> Envelope:
+        """What a row came to, as an old fact: it says when that was, and triggers no stage."""
+        fact, row = self.section(work), work.row
+        return Envelope.of(
+            fact,
+            source=self.stage.value,
+            id=fact_id(fact),
+            correlation=row.batch_id,
+            restated=True,
+            time=row.updated_at,
+        )
 
     def answers(self, facts: Sequence[Fact], cause: Envelope) -> list[Envelope]:
         """A handler's facts, named after the message that it took."""

@@ -35,15 +35,15 @@ class Envelope:
     @classmethod
     def of(  # noqa: PLR0913 - the attributes of CloudEvents, each by name
         cls, message: Message, *, source: str, id: UUID | None = None, correlation: UUID | str = "",
-        causation: str = "", restated: bool = False, traceparent: str = "",
+        causation: str = "", restated: bool = False, traceparent: str = "", time: datetime | None = None,
     ) -> Envelope:  # fmt: skip
-        """Wrap `message`, published by service `source`."""
+        """Wrap `message`, published by service `source`. `time`: of what it tells, where that is not now."""
         return cls(
             id=str(id or uuid4()),
             key=routing_key(type(message), source, restated=restated),
             exchange=type(message).exchange,
             source=source,
-            time=datetime.now(UTC),
+            time=time or datetime.now(UTC),
             body=message.model_dump_json(exclude_none=True).encode(),
             correlation=str(correlation),
             causation=causation,
