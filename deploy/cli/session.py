@@ -20,6 +20,7 @@ from services.render.adapters.kit import PrintingConfigurationWrong
 from services.render.adapters.texts import TextsWrong
 from services.render.settings import RenderSettings
 from services.status.settings import StatusSettings
+from shared import tracing
 from shared.creditors import Creditors, CreditorsError, SecretMissing, load_creditors
 from shared.log import configure
 from shared.settings import Settings
@@ -68,6 +69,8 @@ def opened(folder: Path) -> Iterator[Opened]:
         configure(
             settings.log_level, stream=stack.enter_context((hidden / "staffetta.log").open("a", encoding="utf-8"))
         )
+        tracing.configure("staffetta")
+        stack.callback(tracing.close)
         lasting = hidden
         pages = ("", "")
         if creditors.rehearsal:

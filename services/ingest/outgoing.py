@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from services.ingest.model import Step
 from services.ingest.tables import WITHDRAW, Row
+from shared import tracing
 from shared.contracts.commands import (
     AssignIuv,
     DispatchNotice,
@@ -55,7 +56,8 @@ def command_of(row: Row) -> Envelope:
         record = record.model_copy(update={"position": None})  # withdrawn before; it is the current order's turn
     command = kind(record=record, orders=orders, issue=row.issue)
     name = derived("issue", row.id, kind.__name__, row.issue)
-    return Envelope.of(command, source="ingest", correlation=row.batch_id, id=name)
+    trace = tracing.begun(row.id, f"issue {row.errand or row.step}", batch=str(row.batch_id), issue=row.issue)
+    return Envelope.of(command, source="ingest", correlation=row.batch_id, id=name, traceparent=trace)
 
 
 def preview_of(row: Row) -> Envelope:

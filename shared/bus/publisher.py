@@ -39,10 +39,10 @@ class Publisher:
     def publish(self, envelopes: Sequence[Envelope]) -> None:
         """Publish all, in order, and return when the broker has them. Raises `OUTAGES`; on an error nothing is known of
         the last ones: publish again, consumers know repeats by their ids."""
-        with self._lock, publishing(len(envelopes)):
+        with self._lock, publishing(envelopes) as traced:
             old = self._line
             try:
-                self._publish(envelopes)
+                self._publish(traced)
             except NotTaken:
                 self._drop()
                 raise
@@ -51,7 +51,7 @@ class Publisher:
                 if old is None:
                     raise
                 # The broker may have gone and come back while nothing was published: that is no outage yet.
-                self._publish_anew(envelopes)
+                self._publish_anew(traced)
             except BaseException:
                 self._drop()
                 raise

@@ -18,6 +18,7 @@ from shared.bus.consumer import Delivery
 from shared.bus.handful import Handful
 from shared.bus.lanes import LaneEvent, Lanes, utc_now
 from shared.bus.ledgers import SETTLED, Key, Ledger
+from shared.bus.measured import carried
 from shared.bus.outages import OUTAGES
 from shared.bus.restating import restated
 from shared.bus.settings import LaneSettings
@@ -116,7 +117,7 @@ class StageRunner:
         except OUTAGES:
             raise
         except Exception as error:
-            log.exception("stage.unexpected", stage=self._source, message_id=delivery.envelope.id)
+            log.exception("stage.unexpected", message_id=delivery.envelope.id)
             return self._statements.broken(delivery.message, f"unexpected-{type(error).__name__}")
 
     # -- a handful of requests
@@ -129,7 +130,7 @@ class StageRunner:
         except OUTAGES:
             raise
         except Exception:
-            log.exception("stage.handful-parted", stage=self._source, size=len(asked))
+            log.exception("stage.handful-parted", size=len(asked))
         return [envelope for each in asked for envelope in self._alone(each)]
 
     def _alone(self, asked: Asked) -> list[Envelope]:
@@ -138,7 +139,7 @@ class StageRunner:
         except OUTAGES:
             raise
         except Exception as error:
-            log.exception("stage.unexpected", stage=self._source, record_id=str(asked[0].record.id))
+            log.exception("stage.unexpected", record_id=str(asked[0].record.id))
             return [self._failed(asked, f"unexpected-{type(error).__name__}")]
 
     def _failed(self, asked: Asked, code: str) -> Envelope:
@@ -210,7 +211,7 @@ class StageRunner:
             outcome = act_once(cast("UnlookableStage[Any]", self._stage), self._ledger, work)
             return self._ledger.record([(work, outcome)])[0], outcome, self._account(work, outcome)
 
-        for work, outcome, event in self._pool.map(act, handful.act):
+        for work, outcome, event in self._pool.map(carried(act), handful.act):
             self._say(handful, work, outcome, event)
 
     def _renewed(self, work: Work[Any], outcome: Outcome) -> tuple[Work[Any], Outcome]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from shared import tracing
 from shared.bus.lanes import LaneEvent
 from shared.contracts.base import StageName
 from shared.contracts.commands import Message, RecordCommand, Settle
@@ -24,6 +25,7 @@ from shared.contracts.facts import (
     StageFailed,
 )
 from shared.contracts.record import SECTIONS, SectionState, section_of, with_section
+from shared.contracts.registry import kebab
 from shared.ids import derived
 from shared.metrics import LANE_CLOSED, RECORDS
 from shared.stage import Deferred, Request, Work
@@ -54,9 +56,7 @@ class Statements:
 
     def failure(self, request: Request, code: str, *, permanent: bool) -> StageFailed:
         """Nothing happened."""
-        log.info(
-            "stage.failed", stage=self.stage.value, record_id=str(request.record.id), code=code, permanent=permanent
-        )
+        log.info("stage.failed", record_id=str(request.record.id), code=code, permanent=permanent)
         RECORDS.labels(self.stage.value, "permanent" if permanent else "transient").inc()
         return StageFailed(
             batch_id=request.record.batch_id, record_id=request.record.id, stage=self.stage, order=request.order,
@@ -75,9 +75,9 @@ class Statements:
         """A lane closed or opened."""
         LANE_CLOSED.labels(self.stage.value, event.lane).set(bool(event.code))
         if event.code:
-            log.warning("lane.closed", stage=self.stage.value, lane=event.lane, code=event.code)
+            log.warning("lane.closed", lane=event.lane, code=event.code)
             return LaneClosed(stage=self.stage, lane=event.lane, code=event.code, since=event.since)
-        log.info("lane.open", stage=self.stage.value, lane=event.lane)
+        log.info("lane.open", lane=event.lane)
         return LaneOpened(stage=self.stage, lane=event.lane)
 
     def broken(self, message: Message, code: str) -> list[Fact]:
@@ -97,9 +97,11 @@ class Statements:
 
     def envelope(self, fact: Fact, batch_id: UUID, cause: Envelope | None = None) -> Envelope:
         """A fact on its way. `cause`: the message that led to it."""
+        name = kebab(type(fact).__name__)
         return Envelope.of(
             fact, source=self.stage.value, id=fact_id(fact), correlation=batch_id,
-            causation=cause.id if cause else "", traceparent=cause.traceparent if cause else "",
+            causation=cause.id if cause else "",
+            traceparent=tracing.step(name, cause.traceparent, stage=self.stage.value, batch=str(batch_id)) if cause else "",
         )  # fmt: skip
 
     def told_again(self, work: Work[Any]) -> Envelope:

@@ -153,9 +153,10 @@ def test_a_handful_is_measured_once_and_an_outage_is_counted() -> None:
 def test_publishing_is_timed_where_it_is_confirmed_and_counted_where_it_is_not() -> None:
     names = ("published_messages_total", "publish_failures_total", "publish_seconds_count")
     before = [value(f"staffetta_{name}") for name in names]
-    with publishing(7):
+    handful = [delivered(DispatchNotice(record=a_record(row))).envelope for row in range(2, 9)]
+    with publishing(handful):
         pass
-    with pytest.raises(ConnectionError), publishing(5):
+    with pytest.raises(ConnectionError), publishing(handful):
         raise ConnectionError
     assert [value(f"staffetta_{name}") - was for name, was in zip(names, before, strict=True)] == [7, 1, 1]
 
