@@ -36,6 +36,7 @@ from shared.contracts.commands import Restate
 from shared.contracts.envelope import Envelope
 from shared.creditors import Creditors
 from shared.documents import FolderStore
+from shared.metrics import READY
 from shared.wiring import Setup, StageService
 
 log = structlog.get_logger()
@@ -125,6 +126,7 @@ class Relay:
         for subscription in self._subscriptions:
             subscription.start()
         self.ingest.recover(everything=self.status.empty)  # all, for a status that knows none
+        READY.labels("embedded").set_function(lambda: not self.troubles)
         self._ticker.start()
 
     def stop(self) -> None:

@@ -80,7 +80,7 @@ TICKED = Gauge(
     "staffetta_last_tick_timestamp_seconds", "When a service's clock last did its work to the end.", ["service"],
     registry=REGISTRY,
 )  # fmt: skip
-READY = Gauge("staffetta_ready", "1 while the process can work, as `/readyz` says.", registry=REGISTRY)
+READY = Gauge("staffetta_ready", "1 while a process can work, as `/readyz` says.", ["service"], registry=REGISTRY)
 FACTS = Counter(
     "staffetta_status_facts", "Facts that status folded, or could not read.", ["outcome"], registry=REGISTRY
 )
