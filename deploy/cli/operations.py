@@ -31,11 +31,17 @@ def topology_apply() -> None:
 
 
 @topology.command("verify")
-def topology_verify(json: Json = False) -> None:
+def topology_verify(
+    definitions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Confronta anche utenti e permessi con questo definitions.json."),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Confronta il broker con il programma. Esce con 0: uguale; 1: diverso; 2: non si può chiedere."""
     from deploy.cli.topology import verify  # noqa: PLC0415
 
-    raise typer.Exit(verify(json=json))
+    raise typer.Exit(verify(definitions, json=json))
 
 
 @parked.command("list")

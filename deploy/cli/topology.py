@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from json import loads
+from pathlib import Path
+from typing import Any
 
-from deploy.cli.management import told
-from deploy.cli.operators import DIFFERENT, DONE, WRONG, broker_url, complain, explained, say, tell, topology
+from deploy.cli.management import told, told_access
+from deploy.cli.operators import DIFFERENT, DONE, WRONG, Misused, broker_url, complain, explained, say, tell, topology
+from shared.bus.access import compare_access
 from shared.bus.verify import Unmade, arguments, compare, declare, passive
 
 WHAT = {"missing": "manca", "extra": "è in più", "differs": "è diverso"}
-KIND = {"exchange": "exchange", "queue": "coda", "binding": "collegamento di"}
+KIND = {
+    "exchange": "exchange",
+    "queue": "coda",
+    "binding": "collegamento di",
+    "user": "utente",
+    "permission": "permesso di",
+}
 
 
 def show(*, json: bool) -> int:
@@ -47,15 +57,24 @@ def apply() -> int:
 
 
 @explained
-def verify(*, json: bool) -> int:
+def verify(definitions: Path | None, *, json: bool) -> int:
     """Compare, as far as the broker and its management API tell."""
     url = broker_url()
+    wanted = _read(definitions) if definitions else None
     report = passive(url, topology())
     listed, untold = told(url)
     if listed is None:
         report.unchecked.append(untold)
     else:
         report.differences = sorted({*report.differences, *compare(topology(), listed)})
+    if wanted is None:
+        report.unchecked.append("utenti e permessi: indica --definitions")
+    else:
+        access, untold = told_access(url)
+        if access:
+            report.differences += compare_access(wanted, access)
+        else:
+            report.unchecked.append(untold)
     if json:
         tell(asdict(report))
         return DIFFERENT if report.differences else DONE
@@ -65,3 +84,11 @@ def verify(*, json: bool) -> int:
         complain(f"non controllato: {what}")
     say("Diverso da come deve essere." if report.differences else "Ciò che si è potuto controllare è come deve essere.")
     return DIFFERENT if report.differences else DONE
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        made: dict[str, Any] = loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Misused(f"{path} non si legge come definitions.json ({type(error).__name__}).") from error
+    return made

@@ -27,7 +27,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Difference:
-    """`kind`: exchange, queue or binding. `what`: missing, extra or differs. `detail` says how."""
+    """`kind`: exchange, queue, binding, user or permission. `what`: missing, extra or differs. `detail` says how."""
 
     kind: str
     name: str
