@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeVar
 
 from shared.contracts import commands, facts
@@ -43,6 +43,7 @@ class UnknownMessage(Exception):
     """The routing key names no message that this version knows."""
 
 
+@lru_cache(maxsize=1_000)  # several times a message; keys of outsiders are bounded by it
 def parse_key(key: str) -> tuple[type[Message], str, bool]:
     """(class, owner, restated) of a routing key. Raises `UnknownMessage`."""
     matched = re.fullmatch(r"([a-z]+)\.([a-z-]+?)(\.restated)?\.v([0-9]+)", key)
