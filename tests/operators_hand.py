@@ -83,10 +83,11 @@ class Site:
 
     def close(self) -> None:
         """Leave nothing behind."""
+        wire = self._connection.channel()  # a test that failed may have lost the other one
         for queue in self.topology.queues():
-            self.wire.queue_delete(queue.name)
+            wire.queue_delete(queue.name)
         for exchange in self.topology.exchanges():
-            self.wire.exchange_delete(exchange.name)
+            wire.exchange_delete(exchange.name)
         self._connection.close()
 
 
