@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete
@@ -16,19 +21,23 @@ from shared.contracts.base import Channel, Phase
 from shared.contracts.commands import BatchOptions, Message
 from shared.contracts.envelope import Envelope
 from shared.db.engine import Database
+from tests import databases
 from tests.builders import BATCH, a_document
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TABLES = (BatchRow, RecordRow, ProblemRow, RemovedRow, TimelineRow, LaneRow)
 
 
-def database() -> Database:
-    found = Database("sqlite://", Base.metadata, schema="status")
-    found.create_all()
-    return found
+ROOM = Path(tempfile.mkdtemp(prefix="staffetta-fold-"))
+atexit.register(shutil.rmtree, ROOM, ignore_errors=True)
 
 
-DATABASE = database()
+@cache
+def database(where: str) -> Database:
+    """One read model for all tests of a process, emptied before each use: to make one costs more than most tests.
+    `where`: see `tests.databases.where`."""
+    assert where == databases.where()
+    return databases.a_database(ROOM, Base.metadata, "status")
 
 
 def wrapped(message: Message, minute: int = 0, *, restated: bool = False, source: str = "iuv") -> Envelope:
@@ -49,13 +58,14 @@ def ingested(revision: int = 1, until: Phase = Phase.PREVIEW, removed: Sequence[
 
 def model_after(handfuls: Iterable[Sequence[Envelope]]) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table, once the handfuls are folded into an empty database."""
-    with DATABASE.write() as session:
+    found = database(databases.where())
+    with found.write() as session:
         for table in TABLES:
             session.execute(delete(table))
     for handful in handfuls:
-        with DATABASE.write() as session:
+        with found.write() as session:
             fold_handful(session, handful)
-    with DATABASE.read() as session:
+    with found.read() as session:
         return {
             table.__name__: sorted((row.model_dump() for row in session.exec(select(table))), key=identity)
             for table in TABLES

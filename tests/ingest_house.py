@@ -47,6 +47,7 @@ from shared.documents import FolderStore
 from shared.ids import record_id
 from shared.wiring import Setup
 from tests.builders import BATCH, a_document, a_record
+from tests.databases import database_url
 from tests.fakes import Clock, Out, delivered
 
 CREDITORS = load_creditors()
@@ -122,7 +123,7 @@ class IngestHouse:
         self.clock = Clock()
         self.out = Out()
         self.documents = FolderStore(folder / "documents")
-        self._setup = Setup(creditors, self.documents, lambda service: f"sqlite:///{folder / service}.sqlite")
+        self._setup = Setup(creditors, self.documents, lambda service: database_url(folder, service))
         self.service = self._wired()
 
     def _wired(self) -> IngestService:

@@ -26,6 +26,7 @@ from shared.db.ledger import LedgerState, fingerprint
 from shared.stage import Done, Outcome, Refused, Renew, Request, Work
 from shared.wiring import StageService
 from tests.builders import a_record
+from tests.databases import a_database
 
 CREDITOR = "c_x999"
 SOON = datetime.now(UTC).date() + timedelta(days=60)
@@ -180,8 +181,7 @@ class FakePositions:
 
 def a_hand(folder: Path, positions: FakePositions | None = None, *, act_seconds: float = 20, **creditor: Any) -> Hand:
     """A hand over a fresh ledger and a pagoPA in memory, one call at a time."""
-    database = Database(f"sqlite:///{folder}/iuv.db", Base.metadata, schema=SCHEMA)
-    database.create_all()
+    database = a_database(folder, Base.metadata, SCHEMA)
     books = {CREDITOR: positions or FakePositions()}
     stage = IuvStage(the_creditor(**creditor), books, connections=1, act_seconds=act_seconds, lease_seconds=60)
     return Hand(database, stage)

@@ -19,6 +19,7 @@ from shared.contracts.record import Documents, Position, Record, Registration, S
 from shared.creditors import Creditors, load_creditors
 from shared.documents import PDF, XLSX, FolderStore
 from shared.wiring import Setup
+from tests.databases import database_url, until_the_test_ends
 
 SHEET = b"PK\x03\x04 not really a workbook: status does not look inside"
 BASE = "http://127.0.0.1:8600"
@@ -56,10 +57,10 @@ class House:
     def at(cls, folder: Path, creditors: Creditors | None = None, **settings: float) -> House:
         """In an empty folder, for the rehearsal's creditor."""
         documents, broker = FolderStore(folder / "documents"), Broker()
-        setup = Setup(creditors or load_creditors(), documents, lambda name: f"sqlite:///{folder / name}.db")
+        setup = Setup(creditors or load_creditors(), documents, lambda name: database_url(folder, name))
         wanted = StatusSettings.model_validate({"command_patience_seconds": 0.0, **settings})
         troubles: dict[str, str] = {}
-        service = wire(setup, broker, lambda: b"PK empty format", wanted, lambda: troubles)
+        service = until_the_test_ends(wire(setup, broker, lambda: b"PK empty format", wanted, lambda: troubles))
         return cls(service, broker, documents, troubles)
 
     def client(self) -> httpx.AsyncClient:

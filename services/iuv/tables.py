@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import BigInteger, MetaData, UniqueConstraint, func
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel, select
 
 from services.iuv.model import NoticeCode
 from shared.creditors import Creditor
 from shared.db.engine import UtcDateTime
+from shared.db.insert import insert_missing
 from shared.db.ledger import LedgerRow
 
 SCHEMA = "iuv"
@@ -84,9 +84,6 @@ def _locked(session: Session, creditor: Creditor) -> IuvCounter:
     found = session.get(IuvCounter, key, with_for_update=True, populate_existing=True)
     if found is not None:
         return found
-    try:
-        with session.begin_nested():
-            session.add(IuvCounter(creditor=key[0], segregation_code=key[1], next_number=creditor.iuv_start))
-    except IntegrityError:  # another worker's first handful was faster: wait for it at the lock below
-        pass
+    # another worker's first handful may be faster: the lock below waits for it
+    insert_missing(session, [IuvCounter(creditor=key[0], segregation_code=key[1], next_number=creditor.iuv_start)])
     return session.get_one(IuvCounter, key, with_for_update=True, populate_existing=True)

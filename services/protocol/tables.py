@@ -1,6 +1,6 @@
 """The own register and the stage's ledger.
 
-An entry is written once: no code here updates or deletes one, and on SQLite triggers refuse it to everybody (SQL typed by
+An entry is written once: no code here updates or deletes one, and triggers refuse it to everybody (SQL typed by
 hand included), as they refuse a number that does not follow the last. Numbers come from a locked row in the transaction that writes the entry: a
 sequence would leave a gap at every rollback, and a gap is a finding of the next inspection.
 """
@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import DDL, JSON, MetaData, event
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from services.protocol.model import OUTGOING, Entry, RegisterId, register_year, registration_time
 from shared.creditors import Creditor
 from shared.db.engine import UtcDateTime
+from shared.db.insert import insert_missing
 from shared.db.ledger import LedgerRow
 from shared.ids import registration_key
 
@@ -75,23 +74,36 @@ class RegisterEntry(Base, table=True):
     key: str = Field(unique=True)
 
 
-def _refuse(moment: str, condition: str = "1") -> Any:
-    name = moment.split()[1].lower()
-    return DDL(  # type: ignore[no-untyped-call]
-        f"CREATE TRIGGER IF NOT EXISTS register_entry_{name} {moment} ON register_entry BEGIN "
-        f"SELECT RAISE(ABORT, 'register: an entry is never changed, and numbers follow') WHERE {condition}; END"
-    ).execute_if(dialect="sqlite")
-
-
-# BEFORE INSERT also stops INSERT OR REPLACE, which deletes without firing the DELETE trigger.
+REFUSAL = "register: an entry is never changed, and numbers follow"
 FOLLOWS_THE_LAST = (
-    "NEW.number IS NOT 1 + (SELECT coalesce(max(number), 0) FROM register_entry "
+    "NEW.number {differs} 1 + (SELECT coalesce(max(number), 0) FROM {table} "
     "WHERE register_key = NEW.register_key AND year = NEW.year) "
-    "OR EXISTS (SELECT 1 FROM register_entry WHERE key = NEW.key)"
+    "OR EXISTS (SELECT 1 FROM {table} WHERE key = NEW.key)"
+)
+SQLITE = {
+    # BEFORE INSERT also stops INSERT OR REPLACE, which deletes without firing the DELETE trigger.
+    moment: f"CREATE TRIGGER IF NOT EXISTS register_entry_{moment.lower()} BEFORE {moment} ON register_entry BEGIN "
+    f"SELECT RAISE(ABORT, '{REFUSAL}') WHERE {condition}; END"
+    for moment, condition in {
+        "UPDATE": "1", "DELETE": "1", "INSERT": FOLLOWS_THE_LAST.format(differs="IS NOT", table="register_entry"),
+    }.items()
+}  # fmt: skip
+POSTGRESQL = (
+    f"CREATE FUNCTION {SCHEMA}.refuse_entry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+    f"RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
+    f"CREATE FUNCTION {SCHEMA}.check_entry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF "
+    f"{FOLLOWS_THE_LAST.format(differs='IS DISTINCT FROM', table=f'{SCHEMA}.register_entry')} "
+    f"THEN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END $$",
+    f"CREATE TRIGGER register_entry_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON {SCHEMA}.register_entry "
+    f"EXECUTE FUNCTION {SCHEMA}.refuse_entry()",
+    f"CREATE TRIGGER register_entry_follows BEFORE INSERT ON {SCHEMA}.register_entry "
+    f"FOR EACH ROW EXECUTE FUNCTION {SCHEMA}.check_entry()",
 )
 _table = RegisterEntry.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-for _ddl in (_refuse("BEFORE UPDATE"), _refuse("BEFORE DELETE"), _refuse("BEFORE INSERT", FOLLOWS_THE_LAST)):
-    event.listen(_table, "after_create", _ddl)
+for _dialect, _statements in {"sqlite": SQLITE.values(), "postgresql": POSTGRESQL}.items():
+    for _statement in _statements:
+        _ddl = DDL(_statement).execute_if(dialect=_dialect)  # type: ignore[no-untyped-call]
+        event.listen(_table, "after_create", _ddl)
 
 
 class RegisterBroken(Exception):
@@ -167,9 +179,5 @@ def _locked_head(session: Session, key: str) -> RegisterHead:
     found = session.get(RegisterHead, key, with_for_update=True, populate_existing=True)
     if found is not None:
         return found
-    try:
-        with session.begin_nested():
-            session.add(RegisterHead(register_key=key))
-    except IntegrityError:  # another worker opened the register first: wait for it at the lock below
-        pass
+    insert_missing(session, [RegisterHead(register_key=key)])  # another worker may be faster: the lock waits for it
     return session.get_one(RegisterHead, key, with_for_update=True, populate_existing=True)

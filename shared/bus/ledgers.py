@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import func, tuple_
-from sqlalchemy import select as sql_select
+from sqlalchemy import tuple_
 from sqlmodel import Session, col, select
 
 from shared.contracts.record import SECTIONS, Orders, Record, Section, SectionState
 from shared.db.engine import Database
+from shared.db.insert import insert_missing
 from shared.db.ledger import LedgerRow, LedgerState, fingerprint
 from shared.stage import Done, LookableStage, Outcome, Refused, Request, Stage, Uncertain, Work
 
@@ -25,6 +26,10 @@ asked for anew since, so this order is not begun any more."""
 SETTLED = (LedgerState.DONE, LedgerState.REFUSED, LedgerState.UNCERTAIN, LedgerState.WITHDRAWN)
 RANK = {LedgerState.UNCERTAIN: 1, LedgerState.REFUSED: 2, LedgerState.DONE: 3, LedgerState.WITHDRAWN: 4}
 PAGE = 200
+
+
+class _Overtaken(Exception):
+    """Another worker inserted one of our rows at the same moment."""
 
 
 class Ledger(Generic[R]):
@@ -40,27 +45,34 @@ class Ledger(Generic[R]):
         self._now = now
 
     def reserve(self, hand: Mapping[Key, Request]) -> list[tuple[Request, R, Verdict]]:
-        """Rows for what is new (the stage fills them), and what stands for the rest; sorted by record id (lock order)."""
-        with self._database.write() as session:
-            rows = self._rows(session, list(hand))
-            latest = self._latest(session, hand)
-            answers: list[tuple[Request, R, Verdict]] = []
-            fresh: list[Work[R]] = []
-            for key, request in hand.items():
-                row = rows.get(key)
-                superseded = request.order < latest[request.record.id]
-                if row is not None:
-                    answers.append((request, row, self._verdict(request, row, superseded=superseded)))
-                    continue
-                row = self._new(request)
-                if not superseded:
-                    session.add(row)
-                    fresh.append(Work(request, row))
-                answers.append((request, row, "superseded" if superseded else "as-it-stands"))
-            if fresh:
-                self._stage.reserve(session, fresh)
-                for work in fresh:
-                    session.add(work.row)
+        """Rows for what is new (the stage fills them), and what stands for the rest; sorted by record id (lock order).
+
+        Where another worker was faster with a new row, all of it is taken back (numbers too) and done again on what
+        stands then: once for each row of the hand at most."""
+        while True:
+            with suppress(_Overtaken), self._database.write() as session:
+                return self._reserve(session, hand)
+
+    def _reserve(self, session: Session, hand: Mapping[Key, Request]) -> list[tuple[Request, R, Verdict]]:
+        rows = self._orders(session, hand)
+        latest: dict[UUID, int] = {}
+        for record, order in (*hand, *rows):
+            latest[record] = max(order, latest.get(record, 0))
+        answers: list[tuple[Request, R, Verdict]] = []
+        fresh: list[Work[R]] = []
+        for key, request in hand.items():
+            superseded = request.order < latest[request.record.id]
+            if (row := rows.get(key)) is not None:
+                answers.append((request, row, self._verdict(request, row, superseded=superseded)))
+                continue
+            row = self._new(request)
+            if not superseded:
+                fresh.append(Work(request, row))
+            answers.append((request, row, "superseded" if superseded else "as-it-stands"))
+        if fresh:
+            self._stage.reserve(session, fresh)
+            if len(insert_missing(session, [work.row for work in fresh])) < len(fresh):
+                raise _Overtaken
         return answers
 
     def mark_acting(self, work: Work[R]) -> bool:
@@ -149,16 +161,12 @@ class Ledger(Generic[R]):
         )
         return {(row.record_id, row.order): row for row in session.exec(query)}
 
-    def _latest(self, session: Session, hand: Mapping[Key, Request]) -> dict[UUID, int]:
-        """The highest order of each record, in this hand or in the ledger."""
-        latest: dict[UUID, int] = {}
-        for record, order in hand:
-            latest[record] = max(order, latest.get(record, 0))
+    def _orders(self, session: Session, hand: Mapping[Key, Request]) -> dict[Key, R]:
+        """The rows of these records, of any order."""
         table = self._stage.row_type
-        highest = sql_select(col(table.record_id), func.max(col(table.order))).where(col(table.record_id).in_(latest))
-        for record, order in session.connection().execute(highest.group_by(col(table.record_id))):
-            latest[record] = max(order, latest[record])
-        return latest
+        query = select(table).where(col(table.record_id).in_(sorted({record for record, _ in hand})))
+        found = session.exec(query.order_by(col(table.record_id), col(table.order)).with_for_update())
+        return {(row.record_id, row.order): row for row in found}
 
     def _new(self, request: Request) -> R:
         return self._stage.row_type(

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlmodel import Session
+
+from shared.db.postgresql import postgresql_engine
 
 SQLITE_WAIT_MS = 30_000
 
@@ -35,26 +37,39 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
+class WrongRevision(Exception):
+    """The schema is not the one that this program was written for; the text is for the operator."""
+
+
 class Database:
-    """One service's database. `write()` and `read()` give a session in a transaction, committed on a clean exit."""
+    """One service's database. `write()` and `read()` give a session in a transaction, committed on a clean exit.
+
+    `metadata.info["revision"]` is the migration that makes the tables as they are here."""
 
     def __init__(self, url: str, metadata: MetaData, schema: str) -> None:
         self._sqlite = url.startswith("sqlite")
-        # hide_parameters: an error would quote names and tax codes into the log
-        arguments = {"check_same_thread": False} if self._sqlite else {}
-        engine = create_engine(url, connect_args=arguments, hide_parameters=True)
-        if self._sqlite:
-            event.listen(engine, "connect", _sqlite_connect)
-            event.listen(engine, "begin", _sqlite_begin)
-            engine = engine.execution_options(schema_translate_map={schema: None})
-        self.engine: Engine = engine
+        self.engine: Engine = _sqlite_engine(url, schema) if self._sqlite else postgresql_engine(url, schema)
         self._metadata = metadata
+        self._schema = schema
         # One writer at a time is SQLite's rule; queueing for it here is fair and never times out.
         self._writer = threading.RLock() if self._sqlite else None
 
     def create_all(self) -> None:
-        """Make missing tables: the embedded relay's way; PostgreSQL has migrations."""
-        self._metadata.create_all(self.engine)
+        """Make missing tables, on SQLite: PostgreSQL has migrations, and the services no right to make tables."""
+        if self._sqlite:
+            self._metadata.create_all(self.engine)
+
+    def check_revision(self) -> None:
+        """Refuse a schema that an older or a newer program made. Raises `WrongRevision`, and what an outage raises."""
+        if self._sqlite:
+            return
+        wanted = str(self._metadata.info["revision"])
+        with self.engine.connect() as connection:
+            there = connection.scalar(text("SELECT to_regclass(:name)"), {"name": f"{self._schema}.alembic_version"})
+            query = text(f"SELECT version_num FROM {self._schema}.alembic_version")  # noqa: S608 - a constant of ours
+            found = connection.scalar(query) if there else None
+        if found != wanted:
+            raise WrongRevision(_difference(self._schema, found, wanted))
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -78,6 +93,28 @@ class Database:
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
+
+
+def _difference(schema: str, found: str | None, wanted: str) -> str:
+    if found is None:
+        return f"Lo schema «{schema}» del database è vuoto: esegui «staffetta migrate», poi riavvia il servizio."
+    if found < wanted:
+        return (
+            f"Lo schema «{schema}» del database è alla revisione {found}, questo programma usa la {wanted}: "
+            "esegui «staffetta migrate», poi riavvia il servizio."
+        )
+    return (
+        f"Lo schema «{schema}» del database è alla revisione {found}, più recente della {wanted} di questo programma: "
+        "aggiorna il programma."
+    )
+
+
+def _sqlite_engine(url: str, schema: str) -> Engine:
+    # hide_parameters: an error would quote names and tax codes into the log
+    engine = create_engine(url, connect_args={"check_same_thread": False}, hide_parameters=True)
+    event.listen(engine, "connect", _sqlite_connect)
+    event.listen(engine, "begin", _sqlite_begin)
+    return engine.execution_options(schema_translate_map={schema: None})
 
 
 def _sqlite_connect(connection: Any, _record: Any) -> None:

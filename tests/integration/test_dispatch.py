@@ -39,6 +39,7 @@ from shared.creditors import Creditors, load_creditors
 from shared.documents import PDF, FolderStore
 from shared.wiring import Setup, StageService
 from tests.builders import a_rendered_record
+from tests.databases import database_url
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "creditors.toml"
 
@@ -89,7 +90,7 @@ def relay(tmp_path: Path) -> Iterator[Relay]:
     simulator = MailSimulator.start(tmp_path / "mail")
     store = FolderStore(tmp_path / "documents")
     creditors: Creditors = load_creditors(EXAMPLE).with_simulators("http://127.0.0.1:1", simulator.smtp_port)
-    service = wire(Setup(creditors, store, lambda name: f"sqlite:///{tmp_path / name}.db"), DispatchSettings())
+    service = wire(Setup(creditors, store, lambda name: database_url(tmp_path, name)), DispatchSettings())
     built = Relay(simulator, store, service)
     yield built
     built.runner.close()

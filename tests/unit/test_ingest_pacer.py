@@ -531,6 +531,7 @@ def plans(house: IngestHouse, work: Any) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("until", list(Phase))
 def test_the_clock_never_scans_the_rows(house: IngestHouse, until: Phase) -> None:
     records = house.batch(range(2, 12), until=until, letter="scuolabus")

@@ -25,6 +25,7 @@ from shared.documents import FolderStore
 from shared.stage import Done, Outcome, Permanent, Renew, Request, Transient, Work
 from shared.wiring import Setup, StageService
 from tests.builders import a_document, a_record, a_rendered_record
+from tests.databases import database_url
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 CREDITORS = load_creditors()
@@ -81,7 +82,7 @@ def wired(folder: Path, creditors: Creditors, now: Callable[[], datetime]) -> It
     setup = Setup(
         creditors=creditors,
         documents=FolderStore(folder / "documents"),
-        database_url=lambda service: f"sqlite:///{folder / service}.db",
+        database_url=lambda service: database_url(folder, service),
     )
     service = wire(setup, now)
     try:

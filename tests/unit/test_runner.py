@@ -30,11 +30,11 @@ from shared.contracts.facts import (
     StageFailed,
 )
 from shared.contracts.record import Delivery, Orders, Record, SectionState, Sending
-from shared.db.engine import Database
 from shared.db.ledger import LedgerState
 from shared.stage import Deferred, Outcome, Permanent, Refused, Renew, Transient, Uncertain, Work
 from shared.wiring import Handler, StageService
 from tests.builders import BATCH, a_record
+from tests.databases import a_database
 from tests.fakes import Clock, FakeBase, FakeRow, FakeStage, Killed, Out, delivered, unclear
 
 PARKS = "unexpected-KeyError"
@@ -44,8 +44,7 @@ class Bench:
     """A stage, its ledger, and as many workers on them as a test wants."""
 
     def __init__(self, folder: Path, stage: FakeStage) -> None:
-        self.database = Database(f"sqlite:///{folder / 'fake.sqlite'}", FakeBase.metadata, "fake")
-        self.database.create_all()
+        self.database = a_database(folder, FakeBase.metadata, "fake")
         self.stage = stage
         self.handlers: dict[type[Message], Handler] = {}
         self.clock = Clock()

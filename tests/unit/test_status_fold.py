@@ -14,8 +14,9 @@ from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
 from shared.contracts.record import Documents, Orders, Position, Record, SectionState, Sending
 from shared.ids import record_id
+from tests import databases
 from tests.builders import BATCH, a_document, a_record
-from tests.fold_hand import DATABASE, NOON, ingested, model_after, one_by_one, states, wrapped
+from tests.fold_hand import NOON, database, ingested, model_after, one_by_one, states, wrapped
 
 
 def story() -> list[tuple[Message, str]]:
@@ -147,7 +148,7 @@ def test_a_cancelled_batch_stops_the_rows_that_have_no_number_whenever_they_come
 def test_a_fact_that_this_version_does_not_know_is_left_out() -> None:
     strange = Envelope(id="1", key="dispatch.notice-teleported.v1", exchange="facts", source="x", time=NOON, body=b"{}")
     broken = Envelope(id="2", key="iuv.iuv-assigned.v1", exchange="facts", source="x", time=NOON, body=b"{}")
-    with DATABASE.write() as session:
+    with database(databases.where()).write() as session:
         assert fold_handful(session, [strange, broken, STORY[0]]).unreadable == 2
 
 
