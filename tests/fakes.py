@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -49,11 +50,13 @@ class Out:
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []
         self.away = False
+        self._lock = threading.Lock()
 
     def __call__(self, envelopes: Sequence[Envelope]) -> None:
         if self.away:
             raise ConnectionError
-        self.envelopes.extend(envelopes)
+        with self._lock:
+            self.envelopes.extend(envelopes)
 
     def take(self) -> list[Message]:
         """What was published since the last time."""
@@ -61,7 +64,8 @@ class Out:
 
     def take_envelopes(self) -> list[Envelope]:
         """The same, as it travels."""
-        taken, self.envelopes = self.envelopes, []
+        with self._lock:
+            taken, self.envelopes = self.envelopes, []
         return taken
 
 

@@ -129,6 +129,10 @@ class IngestHouse:
     def _wired(self) -> IngestService:
         return wire(self._setup, self.out, self.clock, IngestSettings(restate_seconds=0.01))
 
+    def replica(self) -> IngestService:
+        """Another one, over the same database and broker."""
+        return self._wired()
+
     def crash(self) -> None:
         """All that was in memory is gone."""
         self.service.close()

@@ -55,10 +55,10 @@ class Cancelling:
     def _decide(self, session: Session, batch_id: UUID) -> int:
         """Withdraw what may be payable; what is sent or uncertain stays as it is. A notice to be handed over by hand was
         not sent."""
-        mine = (Row.batch_id == batch_id, Row.errand == "")
-        undecided = col(Row.state).in_([state.value for state in UNDECIDED])
+        mine = (col(Row.batch_id) == batch_id, col(Row.errand) == "")
+        undecided = (_some(session, *mine, col(Row.state) == state.value) for state in UNDECIDED)
         by_hand = and_(col(Row.state) == RowState.FINISHED.value, col(Row.code) == BY_HAND)
-        rows = _some(session, *mine, undecided) or _some(session, *mine, by_hand)
+        rows = next((some for some in undecided if some), None) or _some(session, *mine, by_hand)
         for row in rows:
             if row.begun and row.code != ALREADY_PAID and may_be_open(row.whole, row.current_orders):
                 withdraw(row, self._now())
@@ -95,9 +95,9 @@ def _is(record: dict[str, dict[str, str]], section: str, state: SectionState) ->
     return record.get(section, {}).get("state") == state.value
 
 
-def _some(session: Session, *conditions: ColumnElement[bool] | bool) -> list[Row]:
+def _some(session: Session, *conditions: ColumnElement[bool]) -> list[Row]:
     """A chunk, locked in the order in which everybody locks rows. To sort all that are left would cost more each time."""
-    ids = sorted(session.exec(select(Row.id).where(*conditions).limit(CHUNK)))
+    ids = sorted(session.exec(select(Row.id).where(*conditions).order_by(col(Row.next_at)).limit(CHUNK)))
     query = select(Row).where(col(Row.id).in_(ids), *conditions).order_by(col(Row.id))
     return list(session.exec(query.with_for_update())) if ids else []
 

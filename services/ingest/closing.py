@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -93,8 +93,13 @@ def _reached(session: Session, batch: Batch) -> str:
 
 
 def _moves(session: Session, batch_id: UUID, phase: Phase) -> bool:
-    moving = col(Row.state).in_([state.value for state in MOVING])
-    query = sql_select(exists().where(col(Row.batch_id) == batch_id, col(Row.phase) == phase.value, moving))
+    """Whether something of the phase may still move: the first of each state in the index, see `waiting`."""
+    mine = (col(Row.batch_id) == batch_id, col(Row.phase) == phase.value)
+    moving = [
+        sql_select(col(Row.id)).where(*mine, col(Row.state) == state.value).order_by(col(Row.number)).limit(1)
+        for state in MOVING
+    ]
+    query = sql_select(or_(*(each.scalar_subquery().is_not(None) for each in moving)))
     return bool(session.connection().execute(query).scalar())
 
 

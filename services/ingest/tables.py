@@ -79,7 +79,7 @@ class Row(Base, table=True):
         Index("row_to_issue", "batch_id", "errand", "state", "step", "channel", "next_at", "number"),
         Index("row_to_withdraw", "batch_id", "errand", "state", "next_at"),
         Index("row_in_flight", "state", "phase", "step", "creditor", "channel", "errand"),
-        Index("row_by_phase", "batch_id", "phase", "state"),
+        Index("row_by_phase", "batch_id", "phase", "state", "number"),
         Index("row_to_preview", "batch_id", "preview", "number"),
         Index("row_by_number", "batch_id", "number"),
     )

@@ -392,7 +392,8 @@ def written(house: IngestHouse) -> list[str]:
     event.listen(engine, "before_cursor_execute", listener)
     house.service.pacer.tick()
     event.remove(engine, "before_cursor_execute", listener)
-    return [statement for statement in asked if not statement.startswith("SELECT")]
+    reads = ("BEGIN", "SELECT")
+    return [each for each in asked if not each.startswith(reads) or "IMMEDIATE" in each or "FOR UPDATE" in each]
 
 
 @pytest.fixture
@@ -434,7 +435,7 @@ def test_a_night_outside_the_hours_costs_the_clock_nothing(office: IngestHouse) 
     rendered(office, records)
     office.clock.forward(hours=8)
     office.service.pacer.tick()  # takes in what was said of the lanes
-    assert written(office) == ["BEGIN"]  # it only reads
+    assert written(office) == []
 
 
 # -- when the broker or the process is lost
