@@ -13,6 +13,7 @@ OVER_BOTH = {
     "tests.integration.test_ingest_batches",
     "tests.integration.test_ingest_replicas",
     "tests.integration.test_ingest_size",
+    "tests.integration.test_recovery",
     "tests.integration.test_status_api",
     "tests.unit.test_ingest_closing",
     "tests.unit.test_ingest_control",

@@ -62,6 +62,13 @@ def database_url(folder: Path, service: str) -> str:
     return _server[-1]
 
 
+def lose(folder: Path, service: str) -> None:
+    """A service's database is gone; the next who asks for it gets an empty one."""
+    _made.pop(service, None)
+    for part in folder.glob(f"{service}.sqlite*"):
+        part.unlink()
+
+
 def a_database(folder: Path, metadata: MetaData, schema: str) -> Database:
     """The database of some tables; the same one for the same folder."""
     if not _server:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -18,6 +20,8 @@ from shared.contracts.commands import BatchOptions, RegisterOptions, RequestBatc
 from shared.contracts.envelope import Envelope
 from shared.creditors import Creditors, load_creditors
 from shared.documents import XLSX
+from shared.wiring import Setup
+from tests.databases import database_url
 from tests.e2e.run_hand import sheet
 
 SECONDS = 240.0
@@ -36,10 +40,21 @@ def world(folder: Path) -> Iterator[tuple[Creditors, PagoPaSimulator]]:
         pagopa.stop()
 
 
+class RelayAnywhere(Relay):
+    """Over the databases of the tests, wherever these are."""
+
+    def __init__(self, folder: Path, creditors: Creditors) -> None:
+        self._place = folder
+        super().__init__(folder, creditors)
+
+    def _wire(self, setup: Setup) -> None:
+        super()._wire(replace(setup, database_url=partial(database_url, self._place)))
+
+
 @contextmanager
 def relay_at(folder: Path, creditors: Creditors) -> Iterator[Relay]:
     """A relay at work on a folder."""
-    relay = Relay(folder, creditors)
+    relay = RelayAnywhere(folder, creditors)
     try:
         relay.start()
         yield relay
