@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,7 +25,6 @@ import services.iuv.wire
 import services.protocol.wire
 import services.render.wire
 import services.status.wire
-from services.ingest.tracciato import write_template
 from shared.bus.connection import Broker
 from shared.bus.consumer import Delivery, Handle, Subscription
 from shared.bus.publisher import Publisher
@@ -37,20 +35,19 @@ from shared.contracts.envelope import Envelope
 from shared.creditors import Creditors
 from shared.documents import FolderStore
 from shared.metrics import READY
-from shared.wiring import Setup, StageService
+from shared.wiring import Consumes, Setup, StageService
 
 log = structlog.get_logger()
 TICK_SECONDS = 0.1
 SWEEP_TICKS = 30
 NUMBERING = ("iuv", "protocol")
-STAGES: dict[str, tuple[Callable[[Setup], StageService], tuple[str, ...], int]] = {
-    "iuv": (services.iuv.wire.wire, ("iuv",), 50),
-    "render": (services.render.wire.wire, ("render", "render.preview", "render.preview"), 16),
-    "protocol": (services.protocol.wire.wire, ("protocol",), 50),
-    "dispatch": (services.dispatch.wire.wire, ("dispatch",), 20),
+STAGES: dict[str, tuple[Callable[[Setup], StageService], tuple[Consumes, ...]]] = {
+    "iuv": (services.iuv.wire.wire, services.iuv.wire.CONSUMES),
+    "render": (services.render.wire.wire, services.render.wire.CONSUMES),
+    "protocol": (services.protocol.wire.wire, services.protocol.wire.CONSUMES),
+    "dispatch": (services.dispatch.wire.wire, services.dispatch.wire.CONSUMES),
 }
-"""Stage → (its wire, its queues, the size of a handful). Previews are made one by one: two consumers keep both printing
-processes at work."""
+"""Stage → (its wire, its queues)."""
 
 
 class FolderInUse(Exception):
@@ -103,21 +100,19 @@ class Relay:
         self.publish = self._publish()
         self.ingest = services.ingest.wire.wire(setup, self._publish())
         self._held.callback(self.ingest.close)
-        self.status = services.status.wire.wire(
-            setup, self._publisher(), template_xlsx=_template, troubles=lambda: self.troubles
-        )
+        self.status = services.status.wire.wire(setup, self._publisher(), troubles=lambda: self.troubles)
         self._held.callback(self.status.close)
-        for name, (wire, queues, size) in STAGES.items():
+        for name, (wire, consumes) in STAGES.items():
             self.stages[name] = wire(setup)
             self._held.callback(self.stages[name].close)
             self.runners[name] = StageRunner(self.stages[name], self._publish(), owner, alive=lambda _owner: False)
             self._held.callback(self.runners[name].close)
-            for queue in queues:
-                self._subscribe(queue, self._own(self.runners[name].handle), size)
-        self._subscribe("ingest.batches", self.ingest.take_batches, 1)
-        self._subscribe("ingest.control", self.ingest.take_control, 20)
-        self._subscribe("ingest.facts", self.ingest.take_facts, 100)
-        self._subscribe("status", self._take_status, 200)
+            for each in consumes:
+                self._subscribe(each, self._own(self.runners[name].handle))
+        for each in services.ingest.wire.CONSUMES:
+            self._subscribe(each, self.ingest.handlers[each.queue])
+        for each in services.status.wire.CONSUMES:
+            self._subscribe(each, self._take_status)
 
     def start(self) -> None:
         """Topology first, then everybody; restate; then publish again what was issued."""
@@ -172,8 +167,9 @@ class Relay:
     def _publish(self) -> Callable[[Sequence[Envelope]], None]:
         return self._publisher().publish
 
-    def _subscribe(self, queue: str, handle: Handle, size: int) -> None:
-        self._subscriptions.append(Subscription(self._broker, self._topology, queue, handle, size=size))
+    def _subscribe(self, each: Consumes, handle: Handle) -> None:
+        for _ in range(each.consumers):
+            self._subscriptions.append(Subscription(self._broker, self._topology, each.queue, handle, size=each.size))
 
     def _take_status(self, deliveries: Sequence[Delivery]) -> None:
         self.status.take([delivery.envelope for delivery in deliveries])
@@ -188,10 +184,3 @@ class Relay:
                     work()
                 except Exception:
                     log.exception("relay.tick-failed")
-
-
-def _template() -> bytes:
-    with tempfile.TemporaryDirectory(prefix="staffetta-") as folder:
-        path = Path(folder) / "TracciatoInvioMassivo.xlsx"
-        write_template(path)
-        return path.read_bytes()

@@ -7,15 +7,18 @@ import importlib
 import inspect
 import pkgutil
 import sys
+import tempfile
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
+from zipfile import ZipFile
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
 T = TypeVar("T")
@@ -52,15 +55,27 @@ def main() -> int:
     for name, make in GENERATED.items():
         path = ROOT / name
         wanted = make()
-        if path.exists() and path.read_text(encoding="utf-8") == wanted:
+        if path.exists() and _same(path, wanted):
             continue
         stale += 1
         if check:
             print(f"{name} is stale: make generate", file=sys.stderr)
         else:
-            path.write_text(wanted, encoding="utf-8")
+            path.write_bytes(wanted if isinstance(wanted, bytes) else wanted.encode())
             print(f"{name} written")
     return 1 if check and stale else 0
+
+
+def _same(path: Path, wanted: str | bytes) -> bool:
+    """Of a workbook only what it holds counts: each writing has its own time in it, and each zlib its own way."""
+    if isinstance(wanted, str):
+        return path.read_text(encoding="utf-8") == wanted
+
+    def parts(content: bytes) -> dict[str, bytes]:
+        with ZipFile(BytesIO(content)) as package:
+            return {name: package.read(name) for name in package.namelist() if name != "docProps/core.xml"}
+
+    return parts(path.read_bytes()) == parts(wanted)
 
 
 def configuration() -> str:
@@ -105,6 +120,14 @@ def sheet_codes() -> str:
     return page
 
 
+def template() -> bytes:
+    """The empty spreadsheet, for the pages of status: ingest makes it, which status does not import."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "TracciatoInvioMassivo.xlsx"
+        importlib.import_module("services.ingest.tracciato").write_template(path)
+        return path.read_bytes()
+
+
 def modules(name: str) -> list[ModuleType]:
     """Every module of the project with this last name."""
     found = []
@@ -137,6 +160,8 @@ def plain(value: object) -> str:
     """A default as a person would write it."""
     if isinstance(value, BaseModel):
         return "as below"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()  # a default is no secret
     return "unset" if value is None else str(value) or '""'
 
 
@@ -158,12 +183,13 @@ def one_line(text: str) -> str:
 
 
 # Each file and what makes its text.
-GENERATED: dict[str, Callable[[], str]] = {
+GENERATED: dict[str, Callable[[], str | bytes]] = {
     "docs/configuration.md": configuration,
     "docs/queues.md": queues,
     "docs/openapi.json": openapi,
     "docs/asyncapi.yaml": asyncapi,
     "docs/guida/5-messaggi.md": sheet_codes,
+    "services/status/web/TracciatoInvioMassivo.xlsx": template,
 }
 
 if __name__ == "__main__":

@@ -44,8 +44,6 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._entered: set[Path] = set()
-        root.mkdir(parents=True, exist_ok=True)
-        _sync(root.parent)
 
     def path(self, ref: DocumentRef) -> Path:
         """Where the document lies (whether or not it is there)."""
@@ -72,10 +70,11 @@ class FolderStore:
         return True
 
     def _make(self, folder: Path) -> None:
-        """The folder and the one above it, each entered in its parent for good: once per process, whoever made them."""
-        for each in (folder.parent, folder):
+        """The folder and those above it up to the root, each entered in its parent for good: once per process, whoever made
+        them."""
+        for each in (self._root, folder.parent, folder):
             if each not in self._entered:
-                each.mkdir(exist_ok=True)
+                each.mkdir(parents=each == self._root, exist_ok=True)
                 _sync(each.parent)
                 self._entered.add(each)
 

@@ -28,6 +28,15 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class Consumes:
+    """A queue of the topology, the size of its handfuls, and how many consumers a process has on it."""
+
+    queue: str
+    size: int
+    consumers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Unasked:
     """A table of facts that no message asks for, and how a row reads as a fact."""
 

@@ -29,6 +29,17 @@ Out = Annotated[
 Port = Annotated[int, typer.Option(help="Porta su 127.0.0.1; 0 ne sceglie una libera.")]
 
 
+class ServiceName(StrEnum):
+    """The services."""
+
+    INGEST = "ingest"
+    IUV = "iuv"
+    RENDER = "render"
+    PROTOCOL = "protocol"
+    DISPATCH = "dispatch"
+    STATUS = "status"
+
+
 class Until(StrEnum):
     """Where the run stops: nothing is sent unasked."""
 
@@ -87,6 +98,19 @@ def up(
     from deploy.cli.up import serve  # noqa: PLC0415
 
     raise typer.Exit(serve(folder, port))
+
+
+@app.command()
+def service(
+    name: Annotated[
+        ServiceName, typer.Argument(metavar="NOME", help="ingest, iuv, render, protocol, dispatch o status.")
+    ],
+    check: Annotated[bool, typer.Option("--check", help="Controlla configurazione e collegamenti, ed esce.")] = False,
+) -> None:
+    """Un servizio come processo a sé, su RabbitMQ e PostgreSQL; SIGTERM finisce ciò che ha in mano."""
+    from deploy.cli.service import run_service  # noqa: PLC0415
+
+    raise typer.Exit(run_service(name.value, check=check))
 
 
 @simulate.command("pagopa")

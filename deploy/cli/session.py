@@ -13,24 +13,16 @@ from rich.console import Console
 from deploy.embedded import FolderInUse, Relay, locked
 from deploy.simulators.mail.simulator import MailSimulator
 from deploy.simulators.pagopa import PagoPaSimulator
-from services.dispatch.settings import DispatchSettings
-from services.iuv.settings import IuvSettings
 from services.protocol.model import RegisterNotDeclared
 from services.render.adapters.kit import PrintingConfigurationWrong
 from services.render.adapters.texts import TextsWrong
-from services.render.settings import RenderSettings
-from services.status.settings import StatusSettings
 from shared import tracing
 from shared.creditors import Creditors, CreditorsError, SecretMissing, load_creditors
 from shared.log import configure
-from shared.settings import Settings
+from shared.settings import Settings, wrong_variables
 
 console = Console(stderr=True)
 HIDDEN = ".staffetta"
-PREFIXES = {
-    kind.__name__: str(kind.model_config["env_prefix"])
-    for kind in (Settings, IuvSettings, RenderSettings, DispatchSettings, StatusSettings)
-}
 
 
 class WrongUse(Exception):
@@ -86,7 +78,7 @@ def opened(folder: Path) -> Iterator[Opened]:
         try:
             relay = Relay(hidden, creditors, lasting, namespace=settings.namespace)
         except ValidationError as invalid:
-            raise wrong_variables(invalid) from invalid
+            raise WrongUse(wrong_variables(invalid)) from invalid
         except (SecretMissing, RegisterNotDeclared, PrintingConfigurationWrong, TextsWrong) as error:
             raise WrongUse(str(error)) from error
         stack.callback(relay.stop)
@@ -99,18 +91,7 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as invalid:
-        raise wrong_variables(invalid) from invalid
-
-
-def wrong_variables(invalid: ValidationError) -> WrongUse:
-    """Which variables are wrong, by their names; their values are not told, for any may be a secret in the wrong place."""
-    prefix = PREFIXES.get(invalid.title, "")
-    fields = [str(error["loc"][0]) for error in invalid.errors(include_input=False) if error["loc"]]
-    names = [name if name.startswith("STAFFETTA_") else f"{prefix}{name}".upper() for name in fields]
-    return WrongUse(
-        f"Queste variabili d'ambiente hanno un valore non valido: {', '.join(names) or prefix}. I valori ammessi sono in "
-        "docs/configuration.md."
-    )
+        raise WrongUse(wrong_variables(invalid)) from invalid
 
 
 @contextmanager

@@ -12,7 +12,9 @@ from shared.contracts.commands import DispatchNotice, SettleSending
 from shared.contracts.facts import NoticeRegistered
 from shared.creditors import resolve_secret
 from shared.db.engine import Database
-from shared.wiring import Setup, StageService
+from shared.wiring import Consumes, Setup, StageService
+
+CONSUMES = (Consumes("dispatch", 20),)
 
 
 def wire(setup: Setup, settings: DispatchSettings | None = None) -> StageService:

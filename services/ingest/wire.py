@@ -29,9 +29,10 @@ from shared.contracts.facts import CommandRefused, CommandTaken, Restated
 from shared.db.engine import Database
 from shared.ids import derived
 from shared.metrics import TICKED, gauges
-from shared.wiring import Setup
+from shared.wiring import Consumes, Setup
 
 Publish = Callable[[Sequence[Envelope]], None]
+CONSUMES = (Consumes("ingest.batches", 1), Consumes("ingest.control", 20), Consumes("ingest.facts", 100))
 
 
 def utc_now() -> datetime:
@@ -53,6 +54,15 @@ class IngestService:
     watchdog: Watchdog
     recovering: Recovering
     unmeasure: Callable[[], None]
+
+    @property
+    def handlers(self) -> dict[str, Callable[[Sequence[Delivery]], None]]:
+        """Queue → what handles it."""
+        return {
+            "ingest.batches": self.take_batches,
+            "ingest.control": self.take_control,
+            "ingest.facts": self.take_facts,
+        }
 
     def take_batches(self, deliveries: Sequence[Delivery]) -> None:
         """The queue `ingest.batches`."""

@@ -12,7 +12,9 @@ from services.iuv.withdrawals import Withdrawals
 from shared.contracts.commands import AssignIuv, WithdrawPosition
 from shared.creditors import Creditor, Creditors, resolve_secret
 from shared.db.engine import Database
-from shared.wiring import Setup, StageService
+from shared.wiring import Consumes, Setup, StageService
+
+CONSUMES = (Consumes("iuv", 50),)
 
 
 def wire(setup: Setup, settings: IuvSettings | None = None) -> StageService:

@@ -11,7 +11,9 @@ from services.protocol.tables import SCHEMA, Base
 from shared.contracts.commands import RegisterNotice, SettleRegistration
 from shared.contracts.facts import CommandRefused, Fact
 from shared.db.engine import Database
-from shared.wiring import Setup, StageService
+from shared.wiring import Consumes, Setup, StageService
+
+CONSUMES = (Consumes("protocol", 50),)
 
 
 def utc_now() -> datetime:

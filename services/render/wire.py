@@ -13,7 +13,10 @@ from services.render.tables import SCHEMA, Base
 from shared.contracts.commands import PreviewRecord
 from shared.contracts.facts import IuvAssigned
 from shared.db.engine import Database
-from shared.wiring import Setup, StageService
+from shared.wiring import Consumes, Setup, StageService
+
+CONSUMES = (Consumes("render", 16), Consumes("render.preview", 16, consumers=2))
+"""Previews are made one by one: two consumers keep both printing processes at work."""
 
 
 def wire(setup: Setup) -> StageService:

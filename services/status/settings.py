@@ -15,4 +15,8 @@ class StatusSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STAFFETTA_", env_ignore_empty=True, frozen=True)
 
     upload_limit_bytes: Annotated[int, Field(gt=0)] = 20 * 1024 * 1024
+    http_host: str = "127.0.0.1"
+    """Where the pages and the API listen when status is a process of its own. There are no accounts: anything but this machine
+    only inside a container whose port is published on 127.0.0.1."""
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     command_patience_seconds: Annotated[float, Field(ge=0)] = 10.0

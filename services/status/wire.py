@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.resources import files
 from uuid import uuid4
 
 from fastapi import FastAPI
@@ -23,7 +24,9 @@ from shared.contracts.commands import Restate
 from shared.contracts.envelope import Envelope
 from shared.db.engine import Database
 from shared.metrics import FACTS, FOLD_SECONDS, TICKED, gauges, timed
-from shared.wiring import Setup
+from shared.wiring import Consumes, Setup
+
+CONSUMES = (Consumes("status", 200),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,15 @@ class StatusService:
         self.database.close()
 
 
+def template() -> bytes:
+    """The empty spreadsheet (S4). It belongs to ingest, which no other service imports: a copy of it comes with the pages."""
+    return (files("services.status.web") / "TracciatoInvioMassivo.xlsx").read_bytes()
+
+
 def wire(
     setup: Setup,
     publisher: CommandPublisher,
-    template_xlsx: Callable[[], bytes],
+    template_xlsx: Callable[[], bytes] = template,
     settings: StatusSettings | None = None,
     troubles: Callable[[], Mapping[str, str]] = dict,
 ) -> StatusService:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from shared.stage import Deferred, Outcome, Permanent, Transient, Uncertain
+
 FAILURES_TO_CLOSE = 5
 LONGEST_PROBE = timedelta(minutes=2)
 PROBE_WAITS = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 60, 300))
@@ -65,6 +67,20 @@ class Lanes:
                 return max(state.next_probe, now + timedelta(seconds=1))
             state.probing_since = now
             return None
+
+    def account(self, lane: str, outcome: Outcome) -> LaneEvent | None:
+        """What the outcome of an act says about its lane. An unclear end is silence too: a server that dies at every message
+        would leave the whole batch in doubt."""
+        match outcome:
+            case Transient(code, lane=True, shut=shut):
+                return self.failed(lane, code, shut=shut)
+            case Uncertain(section):
+                return self.failed(lane, section.code or "no-answer")
+            case Deferred() | Permanent():
+                self.release(lane)
+                return None
+            case _:
+                return self.succeeded(lane)
 
     def release(self, lane: str) -> None:
         """The probe said nothing about the lane: another may try."""

@@ -6,6 +6,7 @@ and the ledger row are it (docs/adr/0003).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ from shared.contracts.commands import RecordCommand, Restate
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import Fact, RecordFact
 from shared.db.ledger import LedgerState
-from shared.stage import Deferred, Outcome, Permanent, Renew, Request, Transient, Uncertain, UnlookableStage, Work
+from shared.stage import Deferred, Outcome, Renew, Request, Transient, UnlookableStage, Work
 from shared.wiring import Handler, StageService
 
 log = structlog.get_logger()
@@ -63,6 +64,7 @@ class StageRunner:
             Sweeper(service.database, unasked.table, unasked.fact, publish, self._source) for unasked in service.unasked
         ]
         connections = 1 if self._stage.lookable else self._stage.connections
+        self._leaving = threading.Event()
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix=f"{self._stage.name.value}-act")
 
     def handle(self, deliveries: Sequence[Delivery]) -> None:
@@ -85,6 +87,10 @@ class StageRunner:
     def sweep(self) -> int:
         """State what no message asked for and nobody stated yet; how many facts. Raises outages only."""
         return sum(sweeper.sweep() for sweeper in self._sweepers)
+
+    def leave(self) -> None:
+        """The process is to end: acts that are not begun are deferred, so that none is cut that cannot be looked up."""
+        self._leaving.set()
 
     def close(self) -> None:
         """Let the acts in hand end."""
@@ -208,8 +214,11 @@ class StageRunner:
         def act(work: Work[Any]) -> tuple[Work[Any], Outcome, LaneEvent | None]:
             if (until := self.lanes.closed_after(work.row.lane, started)) is not None:
                 return work, Deferred(until, "lane-closed"), None
+            if self._leaving.is_set():
+                self.lanes.release(work.row.lane)
+                return work, Deferred(self._now(), "leaving"), None
             outcome = act_once(cast("UnlookableStage[Any]", self._stage), self._ledger, work)
-            return self._ledger.record([(work, outcome)])[0], outcome, self._account(work, outcome)
+            return self._ledger.record([(work, outcome)])[0], outcome, self.lanes.account(work.row.lane, outcome)
 
         for work, outcome, event in self._pool.map(carried(act), handful.act):
             self._say(handful, work, outcome, event)
@@ -225,22 +234,7 @@ class StageRunner:
     def _conclude(self, handful: Handful, outcomes: Sequence[tuple[Work[Any], Outcome]]) -> None:
         recorded = self._ledger.record(outcomes)
         for work, (_, outcome) in zip(recorded, outcomes, strict=True):
-            self._say(handful, work, outcome, self._account(work, outcome))
-
-    def _account(self, work: Work[Any], outcome: Outcome) -> LaneEvent | None:
-        """What the outcome says about the lane. An unclear end is silence too: a server that dies at every message would
-        leave the whole batch in doubt."""
-        lane = work.row.lane
-        match outcome:
-            case Transient(code, lane=True, shut=shut):
-                return self.lanes.failed(lane, code, shut=shut)
-            case Uncertain(section):
-                return self.lanes.failed(lane, section.code or "no-answer")
-            case Deferred() | Permanent():
-                self.lanes.release(lane)
-                return None
-            case _:
-                return self.lanes.succeeded(lane)
+            self._say(handful, work, outcome, self.lanes.account(work.row.lane, outcome))
 
     def _say(self, handful: Handful, work: Work[Any], outcome: Outcome, event: LaneEvent | None) -> None:
         handful.conclude(work, outcome, self.lanes.closed_until(work.row.lane))

@@ -85,7 +85,7 @@ def arm(kill: KillPoint) -> None:
     elif kill.point == "mail.accepted":
         Archive.accept = kill.around(Archive.accept, after=True)  # type: ignore[method-assign]
     else:
-        wire, queues, size = STAGES[place]
+        wire, consumes = STAGES[place]
 
         def armed(setup: Setup) -> StageService:
             service = wire(setup)
@@ -94,7 +94,7 @@ def arm(kill: KillPoint) -> None:
             setattr(service.stage, name, kill.around(getattr(service.stage, name), after=what == "reserve"))
             return service
 
-        STAGES[place] = (armed, queues, size)
+        STAGES[place] = (armed, consumes)
 
 
 def main() -> None:

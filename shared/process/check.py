@@ -1,0 +1,49 @@
+"""`--check`: is everything there that a service stands on? Said in Italian, for whoever installs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from sqlalchemy import text
+
+from shared.bus.outages import OUTAGES
+from shared.db.engine import WrongRevision
+from shared.process.parts import Service, Surroundings
+
+WRONG = 1
+
+
+def check(service: Service, around: Surroundings) -> int:
+    """Print what is wrong; 0 where nothing is, 1 otherwise. The service is wired, but takes no message."""
+    found = [*_database(service, around), *_broker(around)]
+    around.held.close()
+    for sentence in found:
+        print(f"{service.name}: {sentence}", file=sys.stderr)
+    if not found:
+        print(f"{service.name}: tutto a posto.", file=sys.stderr)
+    return WRONG if found else 0
+
+
+def _database(service: Service, around: Surroundings) -> Iterator[str]:
+    try:
+        part = service.assemble(around)
+        around.held.callback(part.close)
+        part.database.check_revision()
+        with part.database.read() as session:
+            session.connection().execute(text("SELECT 1"))
+    except WrongRevision as wrong:
+        yield str(wrong)
+    except OUTAGES as error:
+        yield f"la banca dati non risponde ({type(error).__name__}): controllare STAFFETTA_DATABASE_URL"
+
+
+def _broker(around: Surroundings) -> Iterator[str]:
+    try:
+        with around.broker.connect() as connection:
+            lacking = around.topology.missing(connection)
+    except OUTAGES as error:
+        yield f"RabbitMQ non risponde o rifiuta l'accesso ({type(error).__name__}): controllare STAFFETTA_BROKER_URL"
+    else:
+        if lacking:
+            yield f"su RabbitMQ mancano {', '.join(lacking)}: caricare le definizioni, o staffetta topology apply"
