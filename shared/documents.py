@@ -15,6 +15,7 @@ from typing import Protocol
 from shared.contracts.record import DocumentRef
 
 PDF = "application/pdf"
+JSON = "application/json"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 

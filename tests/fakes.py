@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -69,9 +70,12 @@ class Out:
         return taken
 
 
-def delivered(message: Message, *, source: str = "ingest", earlier: int = 0, restated: bool = False) -> Delivery:
-    """A message in hand."""
-    return Delivery(Envelope.of(message, source=source, id=uuid4(), restated=restated), message, earlier)
+def delivered(
+    message: Message, *, source: str = "ingest", earlier: int = 0, restated: bool = False, user: str = ""
+) -> Delivery:
+    """A message in hand; on RabbitMQ, of `user`."""
+    envelope = Envelope.of(message, source=source, id=uuid4(), restated=restated)
+    return Delivery(replace(envelope, user=user), message, earlier)
 
 
 class FakeBase(SQLModel, registry=registry()):

@@ -121,6 +121,7 @@ class House:
 
 def ingested(request: RequestBatch, accepted: int, rejected: int, total: int) -> facts.BatchIngested:
     """`BatchIngested` for a request."""
+    assert request.sheet is not None
     return facts.BatchIngested(
         batch_id=request.batch_id, client=request.client, request_id=request.request_id, creditor=request.creditor,
         options=request.options, sheet=request.sheet, file_name=request.file_name, until=request.until,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from services.ingest.settings import IngestSettings
 from services.ingest.wire import CONSUMES, wire
 from shared.process import Part, Service, Surroundings, Tick, main
 
@@ -12,7 +13,10 @@ TICK_SECONDS = 0.1
 
 def assemble(around: Surroundings) -> Part:
     """Ingest's queues, and the pacer's clock."""
-    ingest = wire(around.setup, around.publisher().publish)
+    settings = IngestSettings()
+    # in memory nobody has a name; on RabbitMQ a message without one is a stranger's
+    trusted = frozenset({around.broker.user, *(() if around.broker.in_memory else (settings.status_user,))})
+    ingest = wire(around.setup, around.publisher().publish, settings=settings, trusted=trusted)
     return Part(
         database=ingest.database,
         handlers={each: ingest.handlers[each.queue] for each in CONSUMES},

@@ -11,9 +11,11 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
+from pydantic import ValidationError
 from sqlalchemy import delete
 from sqlmodel import col, select
 
+from services.ingest.asking import REFUSALS, WholeRequest, allow, check_options
 from services.ingest.merging import Incoming, disturbed, held_rows
 from services.ingest.model import content_hash, duplicate_key
 from services.ingest.reading import CHUNK, chunks, counted, opened, record_of, row_of
@@ -23,7 +25,7 @@ from services.ingest.row_facts import row_facts
 from services.ingest.tables import Batch, Row
 from services.ingest.tracciato import Reading, StructureError
 from shared.bus.outages import OUTAGES
-from shared.contracts.base import Channel, Phase
+from shared.contracts.base import Phase
 from shared.contracts.commands import RequestBatch
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import CommandRefused, CommandTaken, Fact
@@ -33,11 +35,7 @@ from shared.documents import DocumentStore
 from shared.ids import derived, record_id
 
 log = structlog.get_logger()
-REFUSALS = {
-    "unknown-creditor": "L'ente creditore indicato non è configurato.",
-    "no-mailbox": "L'ente non ha una casella configurata per questo tipo di spedizione: scegline un altro.",
-    "registration-incomplete": "Per la protocollazione servono classificazione e ufficio mittente: compilali.",
-    "batch-cancelled": "L'invio massivo è stato interrotto: per un nuovo elenco avvia un nuovo invio massivo.",
+SENTENCES = REFUSALS | {
     "options-differ": "Il tracciato è già stato preso in carico con altre opzioni: ripeti con le stesse, oppure avvia un nuovo "
     "invio massivo.",
     "rows-changed": "Il file cambia righe i cui avvisi sono già stati emessi: non è stato acquisito nulla. Riporta le righe "
@@ -64,24 +62,34 @@ class Batches:
         self._documents = documents
         self._now = now
 
-    def take(self, request: RequestBatch, causation: str = "") -> None:
+    def take_any(self, request: RequestBatch, causation: str = "") -> None:
+        """A request as it came. One of our own that names no batch, command or sheet is a bug of ours: nobody waits for
+        its answer."""
+        try:
+            whole = WholeRequest.model_validate(request.model_dump())
+        except ValidationError:
+            log.warning("ingest.request-incomplete")
+        else:
+            self.take(whole, causation)
+
+    def take(self, request: WholeRequest, causation: str = "") -> None:
         """One request, whole. A repeat gets the same answer. Raises outages only."""
         try:
             answer = self._take(request)
         except Refusal as refusal:
-            answer = self._refused(request, refusal, REFUSALS.get(refusal.code, ""))
+            answer = self._refused(request, refusal, SENTENCES.get(refusal.code, ""))
         except StructureError as error:
             answer = self._refused(request, Refusal(error.code), error.message_it)
         except OUTAGES:
             raise
         except Exception:
             log.exception("ingest.unexpected", command_id=str(request.command_id))
-            answer = self._refused(request, Refusal("unexpected"), REFUSALS["unexpected"])
+            answer = self._refused(request, Refusal("unexpected"), SENTENCES["unexpected"])
         self._say([answer], request.batch_id, causation)
 
     # -- one request
 
-    def _take(self, request: RequestBatch) -> CommandTaken | CommandRefused:
+    def _take(self, request: WholeRequest) -> CommandTaken | CommandRefused:
         with self._database.read() as session:
             answer = answered(session, request.command_id)
             batch = session.get(Batch, request.batch_id)
@@ -89,25 +97,14 @@ class Batches:
             if batch is not None and batch.ingested:
                 self._say(batch_facts(batch), batch.id)
             return answer
-        self._check(request)
+        check_options(request, self._creditors.creditors.get(request.creditor))
         if batch is None or not batch.ingested:
             self._first(request)
         else:
             self._again(batch, request)
         return self._answer(CommandTaken(command_id=request.command_id, batch_id=request.batch_id))
 
-    def _check(self, request: RequestBatch) -> None:
-        creditor = self._creditors.creditors.get(request.creditor)
-        if creditor is None:
-            raise Refusal("unknown-creditor")
-        options = request.options
-        if options.channel is not Channel.AUTO and creditor.mailbox(options.channel) is None:
-            raise Refusal("no-mailbox")
-        register = options.register_options
-        if register is not None and not (register.classification.strip() and register.office.strip()):
-            raise Refusal("registration-incomplete")
-
-    def _first(self, request: RequestBatch) -> None:
+    def _first(self, request: WholeRequest) -> None:
         """Read the spreadsheet, a chunk of rows in each transaction; what a crash left half-way is read anew."""
         with opened(request, self._documents, self._creditors) as reading:
             batch, before = self._begin(request)
@@ -119,7 +116,7 @@ class Batches:
                 self._say(row_facts(rows, batch.revision), batch.id)
             self._ingested(batch, request, reading, removed=before - numbers)
 
-    def _begin(self, request: RequestBatch) -> tuple[Batch, set[int]]:
+    def _begin(self, request: WholeRequest) -> tuple[Batch, set[int]]:
         """The batch without rows, and the numbers of those that were told of already."""
         with self._database.write() as session:
             mine = col(Row.batch_id) == request.batch_id
@@ -134,7 +131,7 @@ class Batches:
             )  # fmt: skip
             return session.merge(batch), before
 
-    def _again(self, batch: Batch, request: RequestBatch) -> None:
+    def _again(self, batch: Batch, request: WholeRequest) -> None:
         """The same batch: a further phase, the same sheet, or a corrected one."""
         if batch.cancelled or batch.cancelling:
             raise Refusal("batch-cancelled")
@@ -144,7 +141,7 @@ class Batches:
             self._merge(batch, request)
         self._say(batch_facts(self._allow(batch.id, request.until)), batch.id)
 
-    def _merge(self, before: Batch, request: RequestBatch) -> None:
+    def _merge(self, before: Batch, request: WholeRequest) -> None:
         with opened(request, self._documents, self._creditors) as reading:
             incoming: dict[int, Incoming] = {}
             for checked in reading:
@@ -185,17 +182,12 @@ class Batches:
         return batch
 
     def _allow(self, batch_id: UUID, until: Phase) -> Batch:
-        ranks = list(Phase)
         with self._database.write() as session:
-            batch = session.get_one(Batch, batch_id, with_for_update=True)
-            if ranks.index(until) > ranks.index(Phase(batch.until)):
-                batch.until, batch.revision = until.value, batch.revision + 1
-                session.add(batch)
-        return batch
+            return allow(session, batch_id, until)
 
     # -- inside
 
-    def _ingested(self, batch: Batch, request: RequestBatch, reading: Reading, removed: set[int]) -> None:
+    def _ingested(self, batch: Batch, request: WholeRequest, reading: Reading, removed: set[int]) -> None:
         """A reading is complete. Rows that an earlier file took away stay told of, unless they came back."""
         numbers = {*batch.reading.get("removed_rows", []), *removed}
         with self._database.read() as session:
@@ -206,7 +198,7 @@ class Batches:
         )  # fmt: skip
         self._say(batch_facts(batch), batch.id)
 
-    def _refused(self, request: RequestBatch, refusal: Refusal, message: str) -> CommandTaken | CommandRefused:
+    def _refused(self, request: WholeRequest, refusal: Refusal, message: str) -> CommandTaken | CommandRefused:
         return self._answer(refused(request.command_id, request.batch_id, refusal, message))
 
     def _answer(self, answer: CommandTaken | CommandRefused) -> CommandTaken | CommandRefused:

@@ -64,6 +64,7 @@ class Cancelling:
                 withdraw(row, self._now())
             else:
                 row.state, row.next_at = RowState.CANCELLED.value, None
+            row.stir()
             session.add(row)
         return len(rows)
 

@@ -16,7 +16,7 @@ from services.ingest.model import ALREADY_PAID, RowState, corrected, may_be_open
 from services.ingest.placing import place, withdraw
 from services.ingest.refusals import Refusal
 from services.ingest.row_facts import row_facts
-from services.ingest.tables import Batch, Row
+from services.ingest.tables import Batch, Row, stirred
 from services.ingest.tracciato import resolve_channel
 from services.ingest.tracciato.mail import valid_address
 from shared.contracts.base import Channel
@@ -63,12 +63,13 @@ def correct(session: Session, batch: Batch, command: CorrectRecord, at: datetime
         row.revision = batch.revision  # above any that the spreadsheet gave it, below any that another will
         row.hold(after)
         row.preview, row.previewed = "" if row.preview != "none" else row.preview, None
+    row.stir()
     session.add(row)
     return row_facts([row], batch.revision)
 
 
 def _wake(session: Session, at: datetime, *conditions: ColumnElement[bool]) -> list[UUID]:
-    values = {"state": RowState.WAITING.value, "attempts": 0, "next_at": at, "code": ""}
+    values = {"state": RowState.WAITING.value, "attempts": 0, "next_at": at, "code": "", "news": stirred()}
     woken = update(Row).where(*conditions).values(**values).returning(col(Row.id))
     return [row_id for (row_id,) in session.connection().execute(woken)]
 

@@ -84,6 +84,8 @@ class Progress:
                 row = rows.get(_record_id(message) or UUID(int=0))
                 if row is not None and row.record is not None:
                     said += self._one(row, message, words)
+                    if session.is_modified(row):
+                        row.stir()
                     session.add(row)
             self._handed_on(session, [rows[each] for each in before if _moved_on(rows[each], before[each])])
             words.leave(session, self._now())

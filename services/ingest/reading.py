@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from services.ingest.asking import WholeRequest
 from services.ingest.model import RowState, content_hash, duplicate_key
 from services.ingest.refusals import Refusal
 from services.ingest.tables import Row
-from services.ingest.tracciato import CheckedRow, Reading, read_tracciato, to_record
-from shared.contracts.commands import RequestBatch
+from services.ingest.tracciato import CheckedRow, Listing, Reading, read_tracciato, to_record
 from shared.contracts.record import Record
 from shared.creditors import Creditors
 from shared.documents import DocumentCorrupt, DocumentMissing, DocumentStore
@@ -23,7 +23,7 @@ CHUNK = 200
 
 
 @contextmanager
-def opened(request: RequestBatch, documents: DocumentStore, creditors: Creditors) -> Iterator[Reading]:
+def opened(request: WholeRequest, documents: DocumentStore, creditors: Creditors) -> Iterator[Reading]:
     """The reading of the request's spreadsheet, over a temporary file that ends with it. Raises `Refusal` and
     `StructureError`."""
     try:
@@ -44,15 +44,15 @@ def chunks(rows: Iterable[CheckedRow]) -> Iterator[list[CheckedRow]]:
         yield chunk
 
 
-def record_of(request: RequestBatch, checked: CheckedRow) -> Record | None:
+def record_of(request: WholeRequest, checked: CheckedRow) -> Record | None:
     """The record of a row that can go on."""
     if not checked.accepted:
         return None
     return to_record(checked, request.batch_id, request.creditor, request.options.letter)
 
 
-def row_of(request: RequestBatch, checked: CheckedRow, revision: int) -> Row:
-    """A row that was never issued."""
+def row_of(request: WholeRequest, checked: CheckedRow, revision: int, reference: str = "") -> Row:
+    """A row that was never issued. `reference`: another system's, that wants to hear of it."""
     row = Row(
         id=record_id(request.batch_id, checked.row), batch_id=request.batch_id, number=checked.row,
         creditor=request.creditor, state=RowState.REJECTED.value, revision=revision,
@@ -61,6 +61,8 @@ def row_of(request: RequestBatch, checked: CheckedRow, revision: int) -> Row:
         warnings=[warning.model_dump(mode="json") for warning in checked.warnings],
     )  # fmt: skip
     record = record_of(request, checked)
+    if record is not None and reference:
+        record, row.news, row.told = record.model_copy(update={"reference": reference}), 1, 1
     if record is None:
         row.cells = checked.cells
         return row
@@ -70,7 +72,7 @@ def row_of(request: RequestBatch, checked: CheckedRow, revision: int) -> Row:
     return row
 
 
-def counted(reading: Reading, removed: list[int]) -> dict[str, Any]:
+def counted(reading: Reading | Listing, removed: list[int]) -> dict[str, Any]:
     """What a whole reading came to."""
     return {
         "rows": reading.accepted + reading.rejected,

@@ -13,7 +13,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class IngestSettings(BaseSettings):
-    """The pacer's patience. Seconds throughout; lists as JSON: `[30, 300, 3600]`."""
+    """The pacer's patience, and whom ingest obeys. Seconds throughout; lists as JSON: `[30, 300, 3600]`."""
 
     model_config = SettingsConfigDict(env_prefix="STAFFETTA_INGEST_", env_ignore_empty=True, frozen=True)
 
@@ -25,6 +25,8 @@ class IngestSettings(BaseSettings):
     """How long the cancelling of a batch waits for what is under way. Longer than a stage's longest lease (ten minutes)."""
     restate_seconds: Seconds = 10
     """How long the other services may take to say again what they know, before what was issued is published again."""
+    status_user: str = "status"
+    """RabbitMQ's user whose spreadsheets and decisions are obeyed: status's. Any other is another system, with its grant."""
 
     @property
     def retry_waits(self) -> Sequence[timedelta]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData
+from sqlalchemy import JSON, BigInteger, Column, ColumnElement, Index, Integer, MetaData, case, text
 from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from services.ingest.model import Step
 from shared.contracts.base import Phase
@@ -20,6 +20,7 @@ SCHEMA = "ingest"
 WITHDRAW = "withdraw"
 GENERATED, SENT = "generated", "sent"
 _BIG_KEY = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only where the type is INTEGER
+NEWS = text("news > told")
 
 
 class Base(SQLModel, registry=registry()):
@@ -82,6 +83,7 @@ class Row(Base, table=True):
         Index("row_by_phase", "batch_id", "phase", "state", "number"),
         Index("row_to_preview", "batch_id", "preview", "number"),
         Index("row_by_number", "batch_id", "number"),
+        Index("row_to_tell", "batch_id", sqlite_where=NEWS, postgresql_where=NEWS),
     )
 
     id: UUID = Field(primary_key=True)
@@ -118,6 +120,10 @@ class Row(Base, table=True):
     """'' not asked, 'issued', 'done', 'none': there is no letter to look at."""
     previewed: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     """What render said of the preview: the letter's reference, or a code and a sentence."""
+    news: int = 0
+    """Grows with every change that another system wants to hear of; 0: the row is no other system's."""
+    told: int = 0
+    """The news that was told last."""
 
     @property
     def whole(self) -> Record:
@@ -133,6 +139,10 @@ class Row(Base, table=True):
     def begun(self) -> bool:
         """Whether it was ever issued: from then on the spreadsheet can no longer change it."""
         return self.issue > 0
+
+    def stir(self) -> None:
+        """Something changed that is told to whoever asked for the row."""
+        self.news += self.news > 0
 
     def hold(self, record: Record) -> None:
         """Take `record`, and what is derived from it."""
@@ -188,3 +198,35 @@ class TakenCommand(Base, table=True):
     answer: dict[str, Any] = Field(sa_type=JSON)
     refused: bool = False
     at: datetime = Field(sa_type=UtcDateTime)
+
+
+def stirred() -> ColumnElement[int]:
+    """`Row.stir` for many rows at once."""
+    return case((col(Row.news) > 0, col(Row.news) + 1), else_=0)
+
+
+class ClientRequest(Base, table=True):
+    """A batch that another system asked for. `told` is the standing that it was told last."""
+
+    __tablename__ = "client_request"
+
+    batch_id: UUID = Field(primary_key=True)
+    client: str
+    request_id: str
+    stated: bool = False
+    """Whether the inside was told of the batch: what a crash leaves unsaid is said by the repeat."""
+    told: str = ""
+    again: bool = Field(default=False, index=True)
+    """All of it is to be told again."""
+    again_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ClientDay(Base, table=True):
+    """What a client asked for on one day of Europe/Rome."""
+
+    __tablename__ = "client_day"
+
+    client: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    requests: int = 0
+    records: int = 0

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import structlog
 from sqlmodel import select
 
 from services.ingest.batches import Batches
 from services.ingest.closing import Closing
 from services.ingest.control import Control
 from services.ingest.gauges import pacer as measured
+from services.ingest.outcomes import Outcomes
 from services.ingest.outgoing import Outgoing
 from services.ingest.pacer import Pacer
 from services.ingest.progress import Progress
 from services.ingest.recovering import Recovering
 from services.ingest.refusals import answered
+from services.ingest.requests import Requests, plain
 from services.ingest.restate import told_again
 from services.ingest.settings import IngestSettings
 from services.ingest.tables import SCHEMA, Base, Batch
@@ -31,8 +34,11 @@ from shared.ids import derived
 from shared.metrics import TICKED, gauges
 from shared.wiring import Consumes, Setup
 
+log = structlog.get_logger()
 Publish = Callable[[Sequence[Envelope]], None]
 CONSUMES = (Consumes("ingest.batches", 1), Consumes("ingest.control", 20), Consumes("ingest.facts", 100))
+OURSELVES = frozenset({""})
+"""Whoever publishes on the in-memory broker."""
 
 
 def utc_now() -> datetime:
@@ -53,7 +59,11 @@ class IngestService:
     closing: Closing
     watchdog: Watchdog
     recovering: Recovering
+    requests: Requests
+    outcomes: Outcomes
     unmeasure: Callable[[], None]
+    trusted: frozenset[str] = OURSELVES
+    """The users whose spreadsheets and decisions are obeyed: status's, and our own."""
 
     @property
     def handlers(self) -> dict[str, Callable[[Sequence[Delivery]], None]]:
@@ -68,7 +78,10 @@ class IngestService:
         """The queue `ingest.batches`."""
         for delivery in deliveries:
             assert isinstance(delivery.message, RequestBatch)
-            self.batches.take(delivery.message, delivery.envelope.id)
+            if delivery.envelope.user in self.trusted:
+                self.batches.take_any(delivery.message, delivery.envelope.id)
+            else:
+                self.requests.take(delivery.message, delivery.envelope.user, plain(delivery.envelope.id))
 
     def take_control(self, deliveries: Sequence[Delivery]) -> None:
         """The queue `ingest.control`."""
@@ -76,6 +89,8 @@ class IngestService:
             match delivery.message:
                 case Restate() as command:
                     self._restate(command)
+                case _ if delivery.envelope.user not in self.trusted:
+                    log.warning("ingest.stranger-refused", user=delivery.envelope.user)
                 case BatchCommand() as command:
                     self.control.take(command, delivery.envelope.id)
 
@@ -85,10 +100,11 @@ class IngestService:
         self.recovering.hear([each.message for each in deliveries if isinstance(each.message, Restated)])
 
     def tick(self) -> None:
-        """Look for what was lost, issue what has room, state the ends that have come."""
+        """Look for what was lost, issue what has room, state the ends that have come, tell other systems."""
         self.watchdog.tick()
         self.pacer.tick()
         self.closing.tick()
+        self.outcomes.tick()
         TICKED.labels("ingest").set_to_current_time()
 
     def recover(self, *, everything: bool = False) -> int:
@@ -124,14 +140,15 @@ class IngestService:
 
 
 def wire(
-    setup: Setup, publish: Publish, now: Callable[[], datetime] = utc_now, settings: IngestSettings | None = None
-) -> IngestService:
-    """Ingest over its database."""
+    setup: Setup, publish: Publish, now: Callable[[], datetime] = utc_now, settings: IngestSettings | None = None,
+    trusted: frozenset[str] = OURSELVES,
+) -> IngestService:  # fmt: skip
+    """Ingest over its database. `trusted`: see `IngestService`."""
     settings = settings or IngestSettings()
     patience = timedelta(seconds=settings.unanswered_seconds)
     database = Database(setup.database_url(SCHEMA), Base.metadata, SCHEMA)
     database.create_all()
-    publish = Outgoing(publish)
+    direct, publish = publish, Outgoing(publish)
     pacer = Pacer(database, publish, setup.creditors, now)
     return IngestService(
         database=database,
@@ -143,5 +160,8 @@ def wire(
         closing=Closing(database, publish, now, patience),
         watchdog=Watchdog(database, publish, now, settings),
         recovering=Recovering(database, publish, pacer, now, settings.restate_seconds),
+        requests=Requests(database, publish, setup.creditors, setup.documents, now),
+        outcomes=Outcomes(database, direct, now),
         unmeasure=gauges(lambda: measured(database)),
+        trusted=trusted,
     )

@@ -9,7 +9,12 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.contracts.base import Channel, Contract, Phase
-from shared.contracts.record import DocumentRef, Orders, Record
+from shared.contracts.record import Address, DocumentRef, Orders, Record
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$"
+"""What other systems may call their requests and records: it travels where personal data must not."""
+LONGEST = Field(max_length=1_000)
+NIL = UUID(int=0)
 
 
 class Message(Contract):
@@ -23,38 +28,66 @@ class Message(Contract):
 class RegisterOptions(Contract):
     """*Dati per la protocollazione* (S13). `subject` may be empty where every row has its own."""
 
-    subject: str = ""
-    classification: str
-    office: str
-    dossier: str = ""
-    document_type: str = ""
+    subject: Annotated[str, LONGEST] = ""
+    classification: Annotated[str, LONGEST]
+    office: Annotated[str, LONGEST]
+    dossier: Annotated[str, LONGEST] = ""
+    document_type: Annotated[str, LONGEST] = ""
 
 
 class BatchOptions(Contract):
     """The wizard's three screens (S12 to S14)."""
 
     channel: Channel
-    payment_type: str
+    payment_type: Annotated[str, LONGEST]
     due_date: date
-    reason: str = ""
-    letter: str | None = None
+    reason: Annotated[str, LONGEST] = ""
+    letter: Annotated[str, LONGEST] | None = None
     register_options: RegisterOptions | None = None
 
 
+class ListedRecord(Contract):
+    """A record in a request: the main data of a spreadsheet row (S5 to S10) and what may follow them. The rules are those of the
+    spreadsheet; where a value is empty, the options' standard serves."""
+
+    reference: Annotated[str, Field(pattern=NAME_PATTERN)]
+    """Yours, unique in the request; outcomes name it. No tax code and no name: it is told outside the debtor's data."""
+    name: Annotated[str, LONGEST]
+    fiscal_code: Annotated[str, LONGEST] = ""
+    vat_code: Annotated[str, LONGEST] = ""
+    amount_cents: int
+    subject: Annotated[str, LONGEST] = ""
+    reason: Annotated[str, LONGEST] = ""
+    address: Annotated[str, LONGEST] = ""
+    """E-mail or PEC; empty: the notice is made, and handed over by hand."""
+    channel: Channel | None = None
+    postal: Address = Address()
+    columns: Annotated[dict[Annotated[str, LONGEST], Annotated[str, LONGEST]], Field(max_length=50)] = {}
+    """What the chosen letter names; others are ignored."""
+
+
 class RequestBatch(Message):
-    """Read this spreadsheet. The same batch id with another sheet merges by row number."""
+    """Take in a batch: of a client, its `records`; of the dashboard, the rows of a `sheet`.
+
+    A client names `request_id`, `creditor`, `options`, `records` and `until`, and nothing else: who it is, the broker says. The same
+    `request_id` is the same batch: with the same records it is answered in the same way, with its outcomes again, and a
+    further `until` allows that phase; with others it is refused. The same batch id with another sheet merges by row number.
+    """
 
     owner: ClassVar[str] = "ingest"
     exchange: ClassVar[Literal["intake"]] = "intake"
-    command_id: UUID
-    batch_id: UUID
-    request_id: str
-    client: str
+    command_id: UUID = NIL
+    batch_id: UUID = NIL
+    """Of a client's request both are derived from its name and `request_id`."""
+    request_id: Annotated[str, Field(pattern=NAME_PATTERN)]
+    client: str = ""
     by: str = ""
     creditor: str
     options: BatchOptions
-    sheet: DocumentRef
-    file_name: str
+    sheet: DocumentRef | None = None
+    file_name: str = ""
+    records: list[ListedRecord] = []
+    """Up to 1,000: all of them are taken, or none."""
     until: Phase = Phase.PREVIEW
 
 

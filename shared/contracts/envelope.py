@@ -29,18 +29,20 @@ class Envelope:
     correlation: str = ""
     causation: str = ""
     traceparent: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
     user: str = ""
+    """Who published it, as RabbitMQ validated; empty on the in-memory broker, whose publishers are all our own."""
+    headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(  # noqa: PLR0913 - the attributes of CloudEvents, each by name
         cls, message: Message, *, source: str, id: UUID | None = None, correlation: UUID | str = "",
-        causation: str = "", restated: bool = False, traceparent: str = "", time: datetime | None = None,
+        causation: str = "", restated: bool = False, traceparent: str = "", client: str = "", time: datetime | None = None,
     ) -> Envelope:  # fmt: skip
-        """Wrap `message`, published by service `source`. `time`: of what it tells, where that is not now."""
+        """Wrap `message`, published by service `source`; an outcome is for `client`. `time`: of what it tells, where that is
+        not now."""
         return cls(
             id=str(id or uuid4()),
-            key=routing_key(type(message), source, restated=restated),
+            key=routing_key(type(message), client or source, restated=restated),
             exchange=type(message).exchange,
             source=source,
             time=time or datetime.now(UTC),

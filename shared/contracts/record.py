@@ -170,6 +170,8 @@ class Record(Contract):
     protocol: ProtocolRequest | None = None
     letter: str | None = None
     columns: dict[str, str] = {}
+    reference: str = ""
+    """What another system calls it, where one asked for it."""
     position: Position | None = None
     documents: Documents | None = None
     registration: Registration | None = None

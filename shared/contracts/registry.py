@@ -6,11 +6,11 @@ import re
 from functools import cache, lru_cache
 from typing import TypeVar
 
-from shared.contracts import commands, facts
+from shared.contracts import commands, facts, outcomes
 from shared.contracts.commands import Message
 
 ABSTRACT = {
-    "Message", "BatchCommand", "RecordCommand", "Settle", "Fact", "BatchFact", "RecordFact", "StageFact",
+    "Message", "BatchCommand", "RecordCommand", "Settle", "Fact", "BatchFact", "RecordFact", "StageFact", "Outcome",
 }  # fmt: skip
 EVERY = "every"
 M = TypeVar("M", bound=type[Message])
@@ -25,7 +25,7 @@ def kebab(name: str) -> str:
 def messages() -> dict[tuple[str, int], type[Message]]:
     """The concrete messages by (kebab name, major). Names are unique across owners."""
     found: dict[tuple[str, int], type[Message]] = {}
-    for module in (commands, facts):
+    for module in (commands, facts, outcomes):
         for item in vars(module).values():
             if isinstance(item, type) and issubclass(item, Message) and item.__name__ not in ABSTRACT:
                 found[kebab(item.__name__), item.major] = item
@@ -33,8 +33,10 @@ def messages() -> dict[tuple[str, int], type[Message]]:
 
 
 def routing_key(message: type[Message], source: str, *, restated: bool = False) -> str:
-    """`<owner>.<message-in-kebab>[.restated].v<major>`; a message of *every* service is owned by its source."""
-    owner = source if message.owner == EVERY and message is not commands.Restate else message.owner
+    """`<owner>.<message-in-kebab>[.restated].v<major>`; a message of *every* service is owned by its source, an outcome by the
+    client that it is for, which stands in the source's place."""
+    named = message.owner == outcomes.CLIENT or (message.owner == EVERY and message is not commands.Restate)
+    owner = source if named else message.owner
     middle = ".restated" if restated else ""
     return f"{owner}.{kebab(message.__name__)}{middle}.v{message.major}"
 
@@ -46,7 +48,7 @@ class UnknownMessage(Exception):
 @lru_cache(maxsize=1_000)  # several times a message; keys of outsiders are bounded by it
 def parse_key(key: str) -> tuple[type[Message], str, bool]:
     """(class, owner, restated) of a routing key. Raises `UnknownMessage`."""
-    matched = re.fullmatch(r"([a-z]+)\.([a-z-]+?)(\.restated)?\.v([0-9]+)", key)
+    matched = re.fullmatch(r"([a-z0-9][a-z0-9_-]*)\.([a-z-]+?)(\.restated)?\.v([0-9]+)", key)
     kind = messages().get((matched[2], int(matched[4]))) if matched else None
     if matched is None or kind is None:
         raise UnknownMessage(key)

@@ -15,6 +15,10 @@ from shared.creditors.secrets import SecretMissing, resolve_secret
 Place = tuple[str | int, ...]
 Mistake = tuple[Place, str]
 SecretOf = Literal["pagopa", "mailboxes"]
+SERVICE_USERS = frozenset(
+    {"ingest", "iuv", "render", "protocol", "dispatch", "status", "operations", "topology", "guest"}
+)
+"""Users at the broker that are no client's: what they publish is obeyed."""
 
 
 def is_loopback(host: str) -> bool:
@@ -125,6 +129,8 @@ def _register(creditor: Creditor) -> tuple[str, str, str]:
 
 def _clients(file: Creditors) -> Iterator[Mistake]:
     for name, client in file.clients.items():
+        if name in SERVICE_USERS:
+            yield ("clients", name), "è il nome di un servizio di Staffetta: dare al client un altro nome"
         known = [file.creditors[code] for code in client.creditors if code in file.creditors]
         for index, code in enumerate(client.creditors):
             if code not in file.creditors:

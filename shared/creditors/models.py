@@ -169,13 +169,17 @@ class Creditor(Item):
 
 
 class Client(Item):
-    """Another municipal system, and what it may ask for by messages. No payment types: all of its creditors'. Checked at
-    start; nobody asks by messages yet, for the bus is inside one process."""
+    """Another municipal system, and what it may ask for by messages. The table's name is its user at the broker. No payment
+    types: all of its creditors'."""
 
     creditors: Annotated[list[str], Field(min_length=1)]
     payment_types: list[str] = []
     until: Phase = Phase.PREVIEW
+    """How far it may let its batches go itself; a person in the dashboard can always go further."""
     records_per_day: Annotated[int, Field(ge=1)] = 10_000
+    """New records, by Europe/Rome days."""
+    requests_per_day: Annotated[int, Field(ge=1)] = 1_000
+    """Messages of any kind: new, repeated or refused."""
 
 
 class Creditors(Item):

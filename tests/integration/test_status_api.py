@@ -76,6 +76,7 @@ def test_a_request_is_kept_published_and_pending_at_once(house: House) -> None:
         assert (shown["state"], shown["file_name"]) == ("pending", "scuolabus.xlsx")
         request = house.broker.last()
         assert isinstance(request, RequestBatch)
+        assert request.sheet is not None
         assert house.documents.get(request.sheet) == SHEET
         assert request.options.register_options is not None
         assert request.options.register_options.classification == "7.1"

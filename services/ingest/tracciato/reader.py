@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -14,18 +13,18 @@ from services.ingest.tracciato.findings import Findings
 from services.ingest.tracciato.headings import ADDRESS, AMOUNT, NAME, REASON, SUBJECT
 from services.ingest.tracciato.limits import Limits
 from services.ingest.tracciato.package import Package, open_package
-from services.ingest.tracciato.problems import COUNTS, StructureError
+from services.ingest.tracciato.problems import StructureError
 from services.ingest.tracciato.rows import CheckedRow, Standards, check_row
 from services.ingest.tracciato.survey import Covered, Survey, find_headings, has_content, survey
+from services.ingest.tracciato.tally import Tally
 from services.ingest.tracciato.workbook import Workbook, read_workbook
 from shared.contracts.commands import BatchOptions
-from shared.contracts.facts import WarningCount
 from shared.creditors import Creditor
 
 ROME: Final = ZoneInfo("Europe/Rome")
 
 
-class Reading:
+class Reading(Tally):
     """A spreadsheet whose structure is right. Iterate for its rows; a context manager that closes the file.
 
     The sheet's own counts are there at once; `accepted`, `rejected`, `total_cents` and `warnings` are of the last
@@ -43,8 +42,7 @@ class Reading:
         self.blank_rows = outline.blank_rows
         """Empty rows between the headings and the last row."""
         self.ignored_columns = list(outline.headings.ignored)
-        self.accepted = self.rejected = self.total_cents = 0
-        self._warned: Counter[str] = Counter()
+        super().__init__()
 
     def __enter__(self) -> Reading:
         return self
@@ -54,8 +52,7 @@ class Reading:
 
     def __iter__(self) -> Iterator[CheckedRow]:
         """The rows, in order; what may be wrong with the file was found before. One iteration at a time."""
-        self.accepted = self.rejected = self.total_cents = 0
-        self._warned.clear()
+        self.begin()
         covered = Covered(self._outline.merged)
         for row in Grid(self._package, self._book, self._outline.sheet, self.headings.last):
             if row.number <= self.headings.row or row.hidden or not has_content(row, self.headings):
@@ -63,33 +60,18 @@ class Reading:
             findings = Findings(row.number, self.headings, row.cells, covered.at(row.number, self.headings))
             self._outline.across.warn(findings)
             checked = check_row(findings, self._standards)
-            self._count(checked)
-            yield checked
-
-    def _count(self, checked: CheckedRow) -> None:
-        self._warned.update({warning.code for warning in checked.warnings})
-        if checked.draft is None:
-            self.rejected += 1
-        else:
-            self.accepted += 1
-            self.total_cents += checked.draft.payment.amount_cents
-
-    @property
-    def warnings(self) -> list[WarningCount]:
-        """Rows with each cause's warning, of accepted and rejected rows alike."""
-        return [
-            WarningCount(code=code, count=count, message=COUNTS[code].format(count=count))
-            for code, count in sorted(self._warned.items(), key=lambda item: (-item[1], item[0]))
-        ]
+            yield self.counted(checked)
 
 
-def _check_options(options: BatchOptions, creditor: Creditor, today: date) -> Standards:
+def standards_of(options: BatchOptions, creditor: Creditor, today: date | None = None) -> Standards:
+    """What the batch says where a row says nothing. `today` is Rome's date unless given. Raises `StructureError` for options that
+    cannot be."""
     payment_type = creditor.payment_types.get(options.payment_type)
     if payment_type is None:
         raise StructureError("unknown-payment-type")
     if options.letter and options.letter not in payment_type.letters:
         raise StructureError("unknown-letter")
-    if options.due_date < today:
+    if options.due_date < (today or datetime.now(ROME).date()):
         raise StructureError("due-date-past")
     return Standards.of(options, creditor)
 
@@ -101,7 +83,7 @@ def read_tracciato(
 
     Raises `StructureError` for the first thing that is wrong with the options or with the file as a whole.
     """
-    standards = _check_options(options, creditor, today or datetime.now(ROME).date())
+    standards = standards_of(options, creditor, today)
     required = [NAME, AMOUNT, ADDRESS]
     required += [] if standards.reason else [REASON]
     required += [SUBJECT] if options.register_options and not standards.subject else []

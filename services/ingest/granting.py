@@ -1,0 +1,52 @@
+"""What a client may ask for, and how much of it on one day."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+from services.ingest.asking import further
+from services.ingest.refusals import Refusal
+from services.ingest.tables import ClientDay
+from shared.contracts.commands import RequestBatch
+from shared.creditors.models import Client
+
+ROME = ZoneInfo("Europe/Rome")
+
+
+def check_grant(request: RequestBatch, grant: Client) -> None:
+    """Raises `Refusal`. A creditor that is another's and one that nobody has get the same answer."""
+    if request.creditor not in grant.creditors:
+        raise Refusal("creditor-not-granted")
+    if grant.payment_types and request.options.payment_type not in grant.payment_types:
+        raise Refusal("payment-type-not-granted")
+    if further(request.until, grant.until):
+        raise Refusal("until-not-granted")
+
+
+def count_request(session: Session, client: str, grant: Client, at: datetime) -> None:
+    """One more message of the client today. Raises `Refusal` beyond the grant."""
+    day = _today(session, client, at)
+    if day.requests >= grant.requests_per_day:
+        raise Refusal("requests-per-day")
+    day.requests += 1
+
+
+def count_records(session: Session, client: str, grant: Client, at: datetime, records: int) -> None:
+    """So many new records today. Raises `Refusal` beyond the grant."""
+    day = _today(session, client, at)
+    if day.records + records > grant.records_per_day:
+        raise Refusal("records-per-day")
+    day.records += records
+
+
+def _today(session: Session, client: str, at: datetime) -> ClientDay:
+    """The client's row of the day, locked: who counts at the same moment waits."""
+    key = {"client": client, "day": at.astimezone(ROME).date()}
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    fresh = dialect.insert(ClientDay).values(**key, requests=0, records=0).on_conflict_do_nothing()
+    session.connection().execute(fresh)
+    return session.get_one(ClientDay, key, with_for_update=True)
