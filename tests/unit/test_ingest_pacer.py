@@ -544,7 +544,8 @@ def test_the_clock_never_scans_the_rows(house: IngestHouse, until: Phase) -> Non
     found += plans(house, house.service.tick)
     assert found
     for statement, plan in found:
-        assert "SCAN row" not in plan, statement
+        # a scan of the partial index: it holds what is still to be told, and nothing else
+        assert "SCAN row" not in plan.replace("SCAN row USING INDEX row_to_tell", ""), statement
 
 
 def test_an_idle_batch_is_not_counted_at_every_tick(house: IngestHouse) -> None:
