@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import MetaData, text
 
+from deploy.migrations import chains
 from shared.db.engine import Database
 from tests.servers import postgresql
 
@@ -24,7 +25,7 @@ class Closable(Protocol):
 
 
 C = TypeVar("C", bound=Closable)
-_made: dict[str, Path] = {}
+_made: dict[str, Path | None] = {}
 """Schema → the folder whose test it was last made for."""
 _server: list[str] = []
 _opened: list[Closable] = []
@@ -64,7 +65,8 @@ def database_url(folder: Path, service: str) -> str:
 
 def lose(folder: Path, service: str) -> None:
     """A service's database is gone; the next who asks for it gets an empty one."""
-    _made.pop(service, None)
+    if service in _made:
+        _made[service] = None
     for part in folder.glob(f"{service}.sqlite*"):
         part.unlink()
 
@@ -80,13 +82,17 @@ def a_database(folder: Path, metadata: MetaData, schema: str) -> Database:
 
 
 def _make(url: str, metadata: MetaData, schema: str, folder: Path) -> None:
-    """An empty schema with its tables, once for each folder."""
+    """An empty schema with its tables, once for each folder: by the migrations for a service, from the models for a fake."""
     if _made.get(schema) == folder:
         return
-    maker = Database(url, metadata, schema)
-    with maker.engine.begin() as connection:
-        connection.execute(text(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE'))
-        connection.execute(text(f'CREATE SCHEMA "{schema}"'))
-        metadata.create_all(connection)
-    maker.close()
+    with chains.transaction(url) as connection:
+        if schema not in _made and schema in chains.SERVICES:
+            chains.upgrade(connection, schema)
+        elif schema not in _made:
+            connection.execute(text(f'CREATE SCHEMA "{schema}"; SET LOCAL search_path TO "{schema}"'))
+            metadata.create_all(connection)
+        else:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))  # no triggers: the register's too
+            tables = ", ".join(f'"{schema}"."{table.name}"' for table in metadata.sorted_tables)
+            connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
     _made[schema] = folder

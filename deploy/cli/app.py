@@ -113,6 +113,20 @@ def service(
     raise typer.Exit(run_service(name.value, check=check))
 
 
+@app.command()
+def migrate(
+    service: Annotated[str | None, typer.Argument(metavar="[SERVIZIO]", help="Uno solo; senza, tutti.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Guarda soltanto: 1 se qualcosa non è aggiornato.")] = False,
+    url: Annotated[
+        str, typer.Option(envvar="STAFFETTA_DATABASE_URL", show_default=False, help="Con il ruolo proprietario.")
+    ] = "",
+) -> None:
+    """Porta gli schemi di PostgreSQL alla versione di questo programma."""
+    from deploy.cli.migrate import migrate as bring  # noqa: PLC0415
+
+    raise typer.Exit(bring(url, service, check=check))
+
+
 @simulate.command("pagopa")
 def simulate_pagopa(
     folder: Annotated[Path, typer.Option(help="Cartella del giornale delle chiamate.")] = Path("simulatore-pagopa"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, Column, ColumnElement, Index, Integer, MetaData, case, text
@@ -17,16 +17,16 @@ from shared.contracts.record import DocumentRef, Orders, Record
 from shared.db.engine import UtcDateTime
 
 SCHEMA = "ingest"
+REVISION = "0001"
+"""The migration that makes these tables; `scripts/revise.py` writes the next."""
 WITHDRAW = "withdraw"
 GENERATED, SENT = "generated", "sent"
 _BIG_KEY = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only where the type is INTEGER
 NEWS = text("news > told")
 
 
-class Base(SQLModel, registry=registry()):
+class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA, info={"revision": REVISION}))):
     """Ingest's own registry, so that no other service's table is known here."""
-
-    metadata: ClassVar[MetaData] = MetaData(schema=SCHEMA)
 
 
 class Batch(Base, table=True):

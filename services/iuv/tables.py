@@ -15,9 +15,11 @@ from shared.db.insert import insert_missing
 from shared.db.ledger import LedgerRow
 
 SCHEMA = "iuv"
+REVISION = "0001"
+"""The migration that makes these tables; `scripts/revise.py` writes the next."""
 
 
-class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA))):
+class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA, info={"revision": REVISION}))):
     """The registry of this service's tables."""
 
 

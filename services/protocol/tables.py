@@ -23,13 +23,13 @@ from shared.db.ledger import LedgerRow
 from shared.ids import registration_key
 
 SCHEMA = "protocol"
+REVISION = "0001"
+"""The migration that makes these tables; `scripts/revise.py` writes the next."""
 PAGE = 500
 
 
-class Base(SQLModel, registry=registry()):
+class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA, info={"revision": REVISION}))):
     """The tables of this service, and of no other."""
-
-    metadata = MetaData(schema=SCHEMA)
 
 
 class ProtocolRow(Base, LedgerRow, table=True):
@@ -56,6 +56,7 @@ class RegisterEntry(Base, table=True):
     """One registration, for good. Holds personal data: it never leaves the database but in sections and exports."""
 
     __tablename__ = "register_entry"
+    __table_args__ = {"info": {"rights": "SELECT, INSERT"}}
 
     register_key: str = Field(primary_key=True)
     year: int = Field(primary_key=True)
@@ -74,36 +75,20 @@ class RegisterEntry(Base, table=True):
     key: str = Field(unique=True)
 
 
-REFUSAL = "register: an entry is never changed, and numbers follow"
+# BEFORE INSERT also stops INSERT OR REPLACE, which deletes without firing the DELETE trigger. PostgreSQL's are in the
+# migrations (deploy/migrations/versions/protocol).
 FOLLOWS_THE_LAST = (
-    "NEW.number {differs} 1 + (SELECT coalesce(max(number), 0) FROM {table} "
+    "NEW.number IS NOT 1 + (SELECT coalesce(max(number), 0) FROM register_entry "
     "WHERE register_key = NEW.register_key AND year = NEW.year) "
-    "OR EXISTS (SELECT 1 FROM {table} WHERE key = NEW.key)"
-)
-SQLITE = {
-    # BEFORE INSERT also stops INSERT OR REPLACE, which deletes without firing the DELETE trigger.
-    moment: f"CREATE TRIGGER IF NOT EXISTS register_entry_{moment.lower()} BEFORE {moment} ON register_entry BEGIN "
-    f"SELECT RAISE(ABORT, '{REFUSAL}') WHERE {condition}; END"
-    for moment, condition in {
-        "UPDATE": "1", "DELETE": "1", "INSERT": FOLLOWS_THE_LAST.format(differs="IS NOT", table="register_entry"),
-    }.items()
-}  # fmt: skip
-POSTGRESQL = (
-    f"CREATE FUNCTION {SCHEMA}.refuse_entry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-    f"RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
-    f"CREATE FUNCTION {SCHEMA}.check_entry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF "
-    f"{FOLLOWS_THE_LAST.format(differs='IS DISTINCT FROM', table=f'{SCHEMA}.register_entry')} "
-    f"THEN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END $$",
-    f"CREATE TRIGGER register_entry_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON {SCHEMA}.register_entry "
-    f"EXECUTE FUNCTION {SCHEMA}.refuse_entry()",
-    f"CREATE TRIGGER register_entry_follows BEFORE INSERT ON {SCHEMA}.register_entry "
-    f"FOR EACH ROW EXECUTE FUNCTION {SCHEMA}.check_entry()",
+    "OR EXISTS (SELECT 1 FROM register_entry WHERE key = NEW.key)"
 )
 _table = RegisterEntry.__table__  # type: ignore[attr-defined] # SQLModel does not declare it
-for _dialect, _statements in {"sqlite": SQLITE.values(), "postgresql": POSTGRESQL}.items():
-    for _statement in _statements:
-        _ddl = DDL(_statement).execute_if(dialect=_dialect)  # type: ignore[no-untyped-call]
-        event.listen(_table, "after_create", _ddl)
+for _moment, _condition in {"UPDATE": "1", "DELETE": "1", "INSERT": FOLLOWS_THE_LAST}.items():
+    _ddl = DDL(  # type: ignore[no-untyped-call]
+        f"CREATE TRIGGER IF NOT EXISTS register_entry_{_moment.lower()} BEFORE {_moment} ON register_entry BEGIN "
+        f"SELECT RAISE(ABORT, 'register: an entry is never changed, and numbers follow') WHERE {_condition}; END"
+    )
+    event.listen(_table, "after_create", _ddl.execute_if(dialect="sqlite"))
 
 
 class RegisterBroken(Exception):

@@ -11,12 +11,12 @@ from sqlmodel import SQLModel
 from shared.db.ledger import LedgerRow
 
 SCHEMA = "render"
+REVISION = "0001"
+"""The migration that makes these tables; `scripts/revise.py` writes the next."""
 
 
-class Base(SQLModel, registry=registry()):
+class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA, info={"revision": REVISION}))):
     """The tables of this service, and of no other."""
-
-    metadata = MetaData(schema=SCHEMA)
 
 
 class RenderRow(Base, LedgerRow, table=True):

@@ -17,10 +17,12 @@ from shared.contracts.base import Phase
 from shared.db.engine import UtcDateTime
 
 SCHEMA = "status"
+REVISION = "0001"
+"""The migration that makes these tables; `scripts/revise.py` writes the next."""
 JsonObject = dict[str, Any]
 
 
-class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA))):
+class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA, info={"revision": REVISION}))):
     """The registry of this service's tables."""
 
 

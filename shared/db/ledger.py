@@ -38,7 +38,7 @@ class LedgerRow(SQLModel):
     order: int = Field(primary_key=True)
     batch_id: UUID = Field(index=True)
     issue: int = 1
-    state: str = Field(default=LedgerState.RESERVED.value, index=True)
+    state: str = LedgerState.RESERVED.value
     fingerprint: str
     lane: str = ""
     request: dict[str, Any] = Field(sa_type=JSON)
