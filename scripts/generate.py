@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import pkgutil
 import sys
 import tempfile
@@ -120,6 +121,14 @@ def sheet_codes() -> str:
     return page
 
 
+def definitions() -> str:
+    """`deploy/rabbitmq/definitions.json`: topology, users and permissions, with the clients of the rehearsal file."""
+    bus, creditors = importlib.import_module("shared.bus.users"), importlib.import_module("shared.creditors")
+    clients = tuple(creditors.load_creditors(creditors.load.REHEARSAL_FILE).clients)
+    names = importlib.import_module("shared.bus.topology").Topology(clients=clients)
+    return json.dumps(bus.definitions(names, {}), indent=2) + "\n"
+
+
 def template() -> bytes:
     """The empty spreadsheet, for the pages of status: ingest makes it, which status does not import."""
     with tempfile.TemporaryDirectory() as folder:
@@ -189,6 +198,7 @@ GENERATED: dict[str, Callable[[], str | bytes]] = {
     "docs/openapi.json": openapi,
     "docs/asyncapi.yaml": asyncapi,
     "docs/guida/5-messaggi.md": sheet_codes,
+    "deploy/rabbitmq/definitions.json": definitions,
     "services/status/web/TracciatoInvioMassivo.xlsx": template,
 }
 

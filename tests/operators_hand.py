@@ -17,6 +17,7 @@ from deploy.cli.app import app
 from shared.bus.topology import Topology
 from shared.bus.unreadable import connected
 from shared.bus.verify import declare
+from shared.creditors import load_creditors
 
 DEADLINE = 60.0
 
@@ -26,7 +27,7 @@ class Site:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.topology = Topology(f"op-{uuid4().hex[:8]}")
+        self.topology = Topology(f"op-{uuid4().hex[:8]}", tuple(load_creditors().clients))
         declare(url, self.topology)
         self._connection = connected(url)
         self.wire: BlockingChannel = self._connection.channel()

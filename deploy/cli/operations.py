@@ -44,6 +44,21 @@ def topology_verify(
     raise typer.Exit(verify(definitions, json=json))
 
 
+@topology.command("definitions")
+def topology_definitions(
+    passwords: Annotated[
+        Path | None,
+        typer.Option("--users", metavar="FILE.toml", help='Righe come: iuv = "file:/percorso" oppure "env:NOME".'),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Dove scriverlo; altrimenti qui.")] = None,
+    vhost: Annotated[str, typer.Option(help="Virtual host.")] = "/",
+) -> None:
+    """Il definitions.json di RabbitMQ: topologia, utenti e permessi, con l'hash delle password al posto delle password."""
+    from deploy.cli.definitions import write  # noqa: PLC0415
+
+    raise typer.Exit(write(passwords, out, vhost))
+
+
 @parked.command("list")
 def parked_list(
     service: Service = "",

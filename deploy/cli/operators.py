@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from shared.bus.topology import Topology
 from shared.bus.unreadable import NotFound, Unreachable
+from shared.creditors import CreditorsError, load_creditors
 from shared.settings import Settings
 
 P = ParamSpec("P")
@@ -34,8 +35,13 @@ def broker_url() -> str:
 
 
 def topology() -> Topology:
-    """The names of this installation."""
-    return Topology(Settings().namespace)
+    """The names of this installation, those of the creditors' file's clients among them. Raises `Misused`."""
+    settings = Settings()
+    try:
+        clients = load_creditors(settings.creditors, secrets=()).clients
+    except CreditorsError as error:
+        raise Misused(str(error)) from error
+    return Topology(settings.namespace, tuple(clients))
 
 
 def complain(text: str) -> None:

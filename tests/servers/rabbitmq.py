@@ -26,6 +26,7 @@ from tests.servers import ServerMissing, free_port
 
 URL = "STAFFETTA_TEST_BROKER_URL"
 STANDARD = "amqp://guest:guest@127.0.0.1:5672//"
+GUEST = "guest:guest"
 BINARIES = Path("/usr/lib/rabbitmq/bin")
 START_SECONDS = 180.0
 STOP_SECONDS = 60.0
@@ -44,10 +45,13 @@ def shared() -> str:
 
 
 @contextmanager
-def private(*, management: bool = False, definitions: Path | None = None) -> Iterator[RabbitMQ]:
-    """A broker of our own, started; killed and removed at the end. `definitions` are loaded at each start."""
+def private(
+    *, management: bool = False, definitions: Path | None = None, login: str = GUEST, settings: str = ""
+) -> Iterator[RabbitMQ]:
+    """A broker of our own, started; killed and removed at the end. `definitions` are loaded at each start, and leave no
+    guest: then `login` is one of theirs. `settings`: further lines of `rabbitmq.conf`."""
     with tempfile.TemporaryDirectory(prefix="staffetta-rabbitmq-") as folder:
-        server = RabbitMQ(Path(folder), management=management, definitions=definitions)
+        server = RabbitMQ(Path(folder), management=management, definitions=definitions, login=login, settings=settings)
         atexit.register(server.kill)
         try:
             server.start()
@@ -67,17 +71,25 @@ def answers(url: str) -> bool:
 class RabbitMQ:
     """One node on free ports, with data, log, cookie and port mapper of its own, run by whoever runs the tests."""
 
-    def __init__(self, folder: Path, *, management: bool = False, definitions: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        management: bool = False,
+        definitions: Path | None = None,
+        login: str = GUEST,
+        settings: str = "",
+    ) -> None:
         server, mapper = BINARIES / "rabbitmq-server", shutil.which("epmd")
         if not server.exists() or mapper is None:
             raise ServerMissing(f"RabbitMQ is not installed: apt-get install rabbitmq-server, or set {URL}")
         self.folder = folder
         self.port, self.management_port, self._mapper_port = free_port(), free_port(), free_port()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self.url = f"amqp://{login}@127.0.0.1:{self.port}//"
         self._server, self._mapper = str(server), mapper
         self._processes: list[subprocess.Popen[bytes]] = []
         self._log: IO[bytes] = (folder / "output.log").open("ab")
-        self._environment = self._configure(management=management, definitions=definitions)
+        self._environment = self._configure(management=management, definitions=definitions, settings=settings)
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises `AssertionError` with its last words."""
@@ -139,7 +151,7 @@ class RabbitMQ:
         self._processes.append(process)
         return process
 
-    def _configure(self, *, management: bool, definitions: Path | None) -> Mapping[str, str]:
+    def _configure(self, *, management: bool, definitions: Path | None, settings: str) -> Mapping[str, str]:
         lines = [
             f"listeners.tcp.1 = 127.0.0.1:{self.port}",
             "log.file.level = warning",
@@ -149,7 +161,7 @@ class RabbitMQ:
             lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {self.management_port}"]
         if definitions is not None:
             lines.append(f"load_definitions = {definitions}")
-        (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
+        (self.folder / "rabbitmq.conf").write_text("\n".join([*lines, settings]) + "\n")
         (self.folder / "enabled_plugins").write_text("[rabbitmq_management]." if management else "[].")
         return {
             "PATH": os.environ["PATH"],
