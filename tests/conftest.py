@@ -33,10 +33,11 @@ OVER_BOTH = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Twice each test of `OVER_BOTH`."""
-    about_sqlite = any(mark.name == "sqlite" for mark in metafunc.definition.iter_markers())
-    if metafunc.module.__name__ in OVER_BOTH and not about_sqlite:
-        metafunc.parametrize("over", ["sqlite", "postgresql"], indirect=True)
+    """Twice each test of `OVER_BOTH`, unless its mark names one of the databases."""
+    databases = ("sqlite", "postgresql")
+    about = [mark.name for mark in metafunc.definition.iter_markers() if mark.name in databases]
+    if metafunc.module.__name__ in OVER_BOTH:
+        metafunc.parametrize("over", about or databases, indirect=True)
 
 
 @pytest.fixture(autouse=True)

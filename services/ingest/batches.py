@@ -12,8 +12,9 @@ from uuid import UUID
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy import delete
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement, delete
+from sqlalchemy import select as sql_select
+from sqlmodel import Session, col, select
 
 from services.ingest.asking import REFUSALS, WholeRequest, allow, check_options
 from services.ingest.merging import Incoming, disturbed, held_rows
@@ -31,6 +32,7 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.facts import CommandRefused, CommandTaken, Fact
 from shared.creditors import Creditors
 from shared.db.engine import Database
+from shared.db.locking import turn
 from shared.documents import DocumentStore
 from shared.ids import derived, record_id
 
@@ -75,7 +77,8 @@ class Batches:
     def take(self, request: WholeRequest, causation: str = "") -> None:
         """One request, whole. A repeat gets the same answer. Raises outages only."""
         try:
-            answer = self._take(request)
+            with turn(self._database, f"ingest.batch.{request.batch_id}"):  # delivered twice, it is read once
+                answer = self._take(request)
         except Refusal as refusal:
             answer = self._refused(request, refusal, SENTENCES.get(refusal.code, ""))
         except StructureError as error:
@@ -121,6 +124,7 @@ class Batches:
         with self._database.write() as session:
             mine = col(Row.batch_id) == request.batch_id
             before = set(session.exec(select(Row.number).where(mine)))
+            _lock(session, mine)
             session.connection().execute(delete(Row).where(mine))
             old = session.get(Batch, request.batch_id)
             batch = Batch(
@@ -167,7 +171,8 @@ class Batches:
 
     def _replace(self, ids: Sequence[UUID], rows: Sequence[Row]) -> None:
         with self._database.write() as session:
-            session.connection().execute(delete(Row).where(col(Row.id).in_(ids)))
+            _lock(session, mine := col(Row.id).in_(ids))
+            session.connection().execute(delete(Row).where(mine))
             session.add_all(rows)
 
     def _change(self, batch_id: UUID, **values: object) -> Batch:
@@ -215,6 +220,11 @@ class Batches:
                 for fact in facts
             ]
         )
+
+
+def _lock(session: Session, condition: ColumnElement[bool]) -> None:
+    """The rows, in the order in which everybody locks them."""
+    session.connection().execute(sql_select(col(Row.id)).where(condition).order_by(col(Row.id)).with_for_update())
 
 
 def _id(fact: Fact) -> UUID | None:

@@ -29,6 +29,7 @@ from shared.contracts.commands import (
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import BatchAllowed, BatchPaused, BatchResumed, CommandRefused, CommandTaken, Fact
 from shared.db.engine import Database
+from shared.db.locking import await_turn
 from shared.ids import derived
 
 log = structlog.get_logger()
@@ -69,6 +70,7 @@ class Control:
 
     def _taken(self, command: BatchCommand) -> list[Fact]:
         with self._database.write() as session:
+            await_turn(session, f"ingest.command.{command.command_id}")  # delivered twice, it is carried out once
             if (answer := answered(session, command.command_id)) is not None:
                 return [*_said_again(session, answer), answer]
             facts: list[Fact] = []

@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col
 from stdnum.it import codicefiscale
 
@@ -23,6 +23,7 @@ from shared.contracts.base import Channel
 from shared.contracts.commands import Correction, CorrectRecord, RetryRecords
 from shared.contracts.facts import Fact
 from shared.contracts.record import Record
+from shared.db.locking import ordered_update
 from shared.printing import name_problem, reason_problem
 
 CHUNK = 500
@@ -70,7 +71,7 @@ def correct(session: Session, batch: Batch, command: CorrectRecord, at: datetime
 
 def _wake(session: Session, at: datetime, *conditions: ColumnElement[bool]) -> list[UUID]:
     values = {"state": RowState.WAITING.value, "attempts": 0, "next_at": at, "code": "", "news": stirred()}
-    woken = update(Row).where(*conditions).values(**values).returning(col(Row.id))
+    woken = ordered_update(Row, Row.id, *conditions, **values).returning(col(Row.id))
     return [row_id for (row_id,) in session.connection().execute(woken)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from services.ingest.asking import further
@@ -13,6 +12,7 @@ from services.ingest.refusals import Refusal
 from services.ingest.tables import ClientDay
 from shared.contracts.commands import RequestBatch
 from shared.creditors.models import Client
+from shared.db.insert import insert_missing
 
 ROME = ZoneInfo("Europe/Rome")
 
@@ -45,8 +45,6 @@ def count_records(session: Session, client: str, grant: Client, at: datetime, re
 
 def _today(session: Session, client: str, at: datetime) -> ClientDay:
     """The client's row of the day, locked: who counts at the same moment waits."""
-    key = {"client": client, "day": at.astimezone(ROME).date()}
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    fresh = dialect.insert(ClientDay).values(**key, requests=0, records=0).on_conflict_do_nothing()
-    session.connection().execute(fresh)
-    return session.get_one(ClientDay, key, with_for_update=True)
+    day = ClientDay(client=client, day=at.astimezone(ROME).date())
+    insert_missing(session, [day])
+    return session.get_one(ClientDay, (day.client, day.day), with_for_update=True)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
 from sqlalchemy import delete
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from services.ingest.pace import lanes_ahead, learn
 from services.ingest.tables import WITHDRAW, Lane, LaneWord
 from services.ingest.waiting import CHANNELS, GENERATE_STEPS, SEND_STEPS
 from shared.db.engine import Database
+from shared.db.insert import insert_missing
 
 STEPS = (WITHDRAW, *SEND_STEPS, *GENERATE_STEPS)
 WORDS_AT_ONCE = 500
@@ -58,11 +57,9 @@ class KnownLanes:
         """Make the rows that are missing, in a transaction of their own."""
         if not (missing := sorted(set(names) - self._names)):
             return
-        with suppress(IntegrityError), self._database.write() as session:  # another replica was faster: next time
-            there = set(session.exec(select(Lane.name).where(col(Lane.name).in_(missing))))
-            session.add_all(Lane(name=name) for name in missing if name not in there)
-            session.flush()
-            self._names.update(missing)
+        with self._database.write() as session:
+            insert_missing(session, [Lane(name=name) for name in missing])
+        self._names.update(missing)
 
 
 def held(session: Session, names: Collection[str], now: datetime) -> dict[str, Lane]:

@@ -18,6 +18,7 @@ from services.ingest.tables import NEWS, Batch, ClientRequest, Row
 from shared.contracts.envelope import Envelope
 from shared.contracts.outcomes import Outcome, RecordOutcomes
 from shared.db.engine import Database
+from shared.db.locking import ordered_update
 from shared.ids import derived
 
 CHUNK = 200
@@ -56,8 +57,8 @@ class Outcomes:
                 asked = session.get_one(ClientRequest, batch_id, with_for_update=True)
                 if asked.again_at is None or asked.again_at <= due:
                     asked.again, asked.again_at, asked.told = False, self._now(), ""
-                    mine = update(Row).where(col(Row.batch_id) == batch_id, col(Row.news) > 0)
-                    session.connection().execute(mine.values(told=0))
+                    mine = (col(Row.batch_id) == batch_id, col(Row.news) > 0)
+                    session.connection().execute(ordered_update(Row, Row.id, *mine, told=0))
 
     def _tell_records(self, batch_id: UUID) -> int:
         """Up to `CHUNK` of a batch's records; how many."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import func
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -35,6 +35,7 @@ from services.ingest.waiting import (
 from shared.contracts.envelope import Envelope
 from shared.creditors import Creditors
 from shared.db.engine import Database
+from shared.db.locking import ordered_update
 
 TURN = 25
 """How many records of one batch are issued before the next batch has its turn."""
@@ -76,7 +77,7 @@ class Pacer:
         """Publish every issued row again, with the same issue: after a start, or a wiped broker. What is to be cancelled is
         not asked for any more, but for its withdrawals."""
         with self._database.write() as session:
-            lost = update(Row).where(col(Row.preview) == "issued").values(preview="")
+            lost = ordered_update(Row, Row.id, col(Row.preview) == "issued", preview="")
             session.connection().execute(lost)
         count = 0
         for rows in self._issued():
@@ -152,7 +153,7 @@ class Pacer:
         issued = session.exec(select(func.count()).where(mine, Row.preview == "issued")).one()
         query = select(Row).where(mine, Row.preview == "").order_by(col(Row.batch_id), col(Row.number))
         room = PREVIEWS_IN_FLIGHT - issued
-        return list(session.exec(query.limit(room))) if room > 0 else []
+        return list(session.exec(query.limit(room).with_for_update(skip_locked=True))) if room > 0 else []
 
     def _take_previews(self, session: Session) -> list[Row]:
         rows = self._previews(session)

@@ -23,6 +23,7 @@ from services.status.tables import SCHEMA, Base, BatchRow
 from shared.contracts.commands import Restate
 from shared.contracts.envelope import Envelope
 from shared.db.engine import Database
+from shared.db.locking import await_turn
 from shared.metrics import FACTS, FOLD_SECONDS, TICKED, gauges, timed
 from shared.wiring import Consumes, Setup
 
@@ -44,6 +45,7 @@ class StatusService:
         """Fold a handful in one transaction, then tell those who look on. Ack once it returns; on an exception the
         database did not answer, and nothing was folded."""
         with timed(FOLD_SECONDS), self.database.write() as session:
+            await_turn(session, "status.fold")  # whoever else folds reads rows that this handful changes
             touched = fold_handful(session, envelopes)
         FACTS.labels("folded").inc(len(envelopes) - touched.unreadable)
         FACTS.labels("unreadable").inc(touched.unreadable)

@@ -18,6 +18,7 @@ from shared.contracts.commands import (
     AssignIuv,
     BatchOptions,
     CorrectRecord,
+    GenerateNotices,
     Message,
     PauseBatch,
     PreviewRecord,
@@ -40,6 +41,7 @@ from tests.builders import BATCH
 from tests.fakes import Killed, delivered
 from tests.ingest_house import CREDITORS, IngestHouse, about
 from tests.sheets import GOOD, a_sheet
+from tests.together import together
 
 DUE = datetime.now(UTC).date() + timedelta(days=60)
 OPTIONS = BatchOptions(channel=Channel.AUTO, payment_type="scuolabus", due_date=DUE, reason="Trasporto scolastico")
@@ -500,3 +502,30 @@ def test_what_is_told_again_is_what_was_told(house: IngestHouse, tmp_path: Path)
     assert again.revisions == first.revisions
     assert ingested(repeated) == ingested(messages)
     assert rejected(repeated) == rejected(messages) == [232]
+
+
+@pytest.mark.postgresql
+def test_a_request_that_two_replicas_have_in_hand_is_read_once(house: IngestHouse, tmp_path: Path) -> None:
+    """The broker gave it to another when the first lost its connection, and the first goes on."""
+    second = house.replica()
+    command = request(stored(house, tmp_path, people(450)))
+    message = [delivered(command, source="status")]
+    together(lambda: house.service.take_batches(message), lambda: second.take_batches(message))
+    second.close()
+    messages = house.out.take()
+    assert [type(each) for each in messages if isinstance(each, CommandTaken | CommandRefused)] == [CommandTaken] * 2
+    assert accepted(messages) == list(range(2, 452))
+    assert len(rows_of(house)) == 450
+
+
+@pytest.mark.postgresql
+def test_a_command_that_two_replicas_have_in_hand_is_carried_out_once(house: IngestHouse, tmp_path: Path) -> None:
+    ask(house, request(stored(house, tmp_path, people(2)), until=Phase.PREVIEW))
+    second = house.replica()
+    before = house.stored().revision
+    message = [delivered(GenerateNotices(**about()), source="status")]
+    together(lambda: house.service.take_control(message), lambda: second.take_control(message))
+    second.close()
+    answers = [each for each in house.out.take() if isinstance(each, CommandTaken | CommandRefused)]
+    assert [type(each) for each in answers] == [CommandTaken] * 2
+    assert house.stored().revision == before + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -23,6 +23,7 @@ from shared.contracts.facts import BatchCancelled, BatchGenerated, BatchSent, Ba
 from tests.builders import BATCH
 from tests.fakes import delivered
 from tests.ingest_house import IngestHouse, about, answers
+from tests.together import together
 
 SECONDS = 120.0
 HANDFUL = 20
@@ -42,28 +43,6 @@ def second(house: IngestHouse) -> Iterator[IngestService]:
     service = house.replica()
     yield service
     service.close()
-
-
-def together(*works: Callable[[], object]) -> None:
-    """Run at once; raise what any of them raises."""
-    errors: list[BaseException] = []
-    start = threading.Barrier(len(works))
-
-    def run(work: Callable[[], object]) -> None:
-        try:
-            start.wait(SECONDS)
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(SECONDS)
-        assert not thread.is_alive(), "it hangs"
-    if errors:
-        raise errors[0]
 
 
 def in_flight(house: IngestHouse) -> int:

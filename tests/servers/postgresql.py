@@ -29,7 +29,7 @@ from tests.servers import ServerMissing, free_port
 LOCAL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 SECONDS = 120.0
 ABLE = "SELECT rolsuper OR (rolcreatedb AND rolcreaterole) FROM pg_roles WHERE rolname = current_user"
-UNSAFE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+UNSAFE = ("fsync=off", "full_page_writes=off")
 """Survives the death of its processes, which is what tests bring about, and not that of the machine."""
 
 
