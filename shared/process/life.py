@@ -17,8 +17,6 @@ from sqlalchemy import text
 from shared import metrics, tracing
 from shared.bus.consumer import Handle, Subscription
 from shared.bus.outages import OUTAGES, wait_seconds
-from shared.bus.reading import Read
-from shared.contracts.envelope import Envelope
 from shared.process.clock import Clock
 from shared.process.health import OK, Health, ready
 from shared.process.parts import Part, Service, Surroundings
@@ -90,8 +88,7 @@ class Life:
         self._clock = Clock(part.ticks, part.recover, self._stopping)
         part.start()
         for consumes, handle in part.handlers.items():
-            read = part.readers.get(consumes.queue, Envelope.message)
-            self._subscriptions += [self._subscription(consumes, handle, read) for _ in range(consumes.consumers)]
+            self._subscriptions += [self._subscription(consumes, handle) for _ in range(consumes.consumers)]
         for subscription in self._subscriptions:
             subscription.start()
         self._clock.start()
@@ -101,7 +98,7 @@ class Life:
             list(pool.map(lambda each: each.stop(self._left()), self._subscriptions))
         self._clock.join(min(CLOCK_SECONDS, self._left()))
 
-    def _subscription(self, consumes: Consumes, handle: Handle, read: Read) -> Subscription:
+    def _subscription(self, consumes: Consumes, handle: Handle) -> Subscription:
         return Subscription(
             self._around.broker,
             self._around.topology,
@@ -109,7 +106,6 @@ class Life:
             handle,
             size=consumes.size,
             on_topology_lost=self._recover,
-            read=read,
         )
 
     def _recover(self) -> None:

@@ -1,12 +1,12 @@
-"""`python -m tests.bench job | relay`; each says with `--help` what it measures. `make bench` runs all."""
+"""`python -m tests.bench job | relay | big`; each says with `--help` what it measures. `make bench` runs the first two."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import job, relay
+from tests.bench import big, job, relay
 
-MEASURES = {"job": job.main, "relay": relay.main}
+MEASURES = {"job": job.main, "relay": relay.main, "big": big.main}
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
@@ -10,17 +9,23 @@ from uuid import uuid4
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from tests.servers import postgresql, rabbitmq
+
 
 def broker() -> str:
     """The broker's URL."""
-    return os.environ.get("STAFFETTA_TEST_BROKER_URL", "amqp://guest:guest@127.0.0.1:5672/%2F")
+    return amqp(rabbitmq.shared())
+
+
+def amqp(url: str) -> str:
+    """The same URL with the default vhost as pika, aio-pika and kombu all read it."""
+    return f"{url.removesuffix('//')}/%2F" if url.endswith("//") else url
 
 
 @contextmanager
 def database() -> Iterator[str]:
     """A fresh database, as libpq wants it, dropped afterwards."""
-    server = os.environ.get("STAFFETTA_TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
-    server = server.replace("postgresql+psycopg:", "postgresql:")
+    server = postgresql.server().replace("postgresql+psycopg:", "postgresql:")
     name = f"staffetta_bench_{uuid4().hex[:8]}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'create database "{name}"'.encode())
