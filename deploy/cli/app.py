@@ -27,6 +27,7 @@ Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Cartella dei risultati; la stessa cartella riprende il lavoro.")
 ]
 Port = Annotated[int, typer.Option(help="Porta su 127.0.0.1; 0 ne sceglie una libera.")]
+Host = Annotated[str, typer.Option(help="Indirizzo della pagina; altro da 127.0.0.1 solo dentro un container.")]
 
 
 class ServiceName(StrEnum):
@@ -131,11 +132,12 @@ def migrate(
 def simulate_pagopa(
     folder: Annotated[Path, typer.Option(help="Cartella del giornale delle chiamate.")] = Path("simulatore-pagopa"),
     port: Port = 8081,
+    host: Host = "127.0.0.1",
 ) -> None:
     """Il simulatore di pagoPA (posizioni debitorie GPD v1), con una pagina che le elenca."""
     from deploy.cli.simulate import pagopa  # noqa: PLC0415
 
-    raise typer.Exit(pagopa(folder, port))
+    raise typer.Exit(pagopa(folder, port, host))
 
 
 @simulate.command("mail")
@@ -143,11 +145,12 @@ def simulate_mail(
     folder: Annotated[Path, typer.Option(help="Cartella dei messaggi ricevuti (.eml).")] = Path("simulatore-posta"),
     smtp_port: Port = 8025,
     port: Port = 8082,
+    host: Host = "127.0.0.1",
 ) -> None:
     """Il simulatore di posta (SMTP con accesso), con una pagina di ciò che è stato inviato."""
     from deploy.cli.simulate import mail  # noqa: PLC0415
 
-    raise typer.Exit(mail(folder, smtp_port, port))
+    raise typer.Exit(mail(folder, smtp_port, port, host))
 
 
 def main() -> None:

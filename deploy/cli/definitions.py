@@ -24,11 +24,18 @@ def write(passwords: Path | None, out: Path | None, vhost: str) -> int:
     if out is None:
         say(text.rstrip())
     else:
-        out.touch(mode=0o640)
-        out.write_text(text, encoding="utf-8")
+        _keep(out, text)
     for name in sorted(known - hashes.keys()) if passwords else ():
         complain(f"{name}: senza password, non potrà entrare")
     return DONE
+
+
+def _keep(path: Path, text: str) -> None:
+    try:
+        path.touch(mode=0o640)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Misused(f"{path} non si può scrivere: {error.strerror}.") from error
 
 
 def _hashes(path: Path, known: set[str]) -> dict[str, str]:

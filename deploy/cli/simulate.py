@@ -14,11 +14,11 @@ from deploy.simulators.pagopa import PagoPaSimulator
 console = Console(stderr=True)
 
 
-def pagopa(folder: Path, port: int) -> int:
+def pagopa(folder: Path, port: int, host: str) -> int:
     """GPD v1 on `port`."""
     simulator = PagoPaSimulator()
     try:
-        url = simulator.start(port=port, folder=folder)
+        url = simulator.start(port=port, folder=folder, host=host)
     except OSError as error:
         return _busy(error)
     console.print(f"Simulatore pagoPA su {url} (giornale in {folder}). Ctrl+C per fermarlo.")
@@ -27,10 +27,10 @@ def pagopa(folder: Path, port: int) -> int:
     return 0
 
 
-def mail(folder: Path, smtp_port: int, port: int) -> int:
+def mail(folder: Path, smtp_port: int, port: int, host: str) -> int:
     """SMTP on `smtp_port`, the page on `port`."""
     try:
-        simulator = MailSimulator.start(folder, smtp_port=smtp_port, http_port=port)
+        simulator = MailSimulator.start(folder, smtp_port=smtp_port, http_port=port, http_host=host)
     except OSError as error:
         return _busy(error)
     console.print(

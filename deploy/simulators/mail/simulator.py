@@ -18,12 +18,12 @@ from deploy.simulators.mail.server import LOOPBACK, Security, SmtpServer, Users
 class MailSimulator:
     """Start it with `start`, on free ports where none are given."""
 
-    def __init__(self, archive: Archive, faults: Faults, smtp: SmtpServer, http_port: int) -> None:
+    def __init__(self, archive: Archive, faults: Faults, smtp: SmtpServer, http_port: int, http_host: str) -> None:
         self.archive = archive
         self.faults = faults
         self._smtp = smtp
         self.smtp_port = smtp.port
-        self._listener = socket.create_server((LOOPBACK, http_port))
+        self._listener = socket.create_server((http_host, http_port))
         self.http_url = f"http://{LOOPBACK}:{self._listener.getsockname()[1]}"
         self._http = uvicorn.Server(
             uvicorn.Config(build(archive, faults), log_config=None, access_log=False, lifespan="off", ws="none")
@@ -34,16 +34,16 @@ class MailSimulator:
         self._thread.start()
 
     @classmethod
-    def start(
-        cls, folder: Path, smtp_port: int = 0, http_port: int = 0, *, users: Users | None = None,
-        security: Security = "plain", tls: ssl.SSLContext | None = None,
+    def start(  # noqa: PLR0913 - where it listens, and what for
+        cls, folder: Path, smtp_port: int = 0, http_port: int = 0, *, http_host: str = LOOPBACK,
+        users: Users | None = None, security: Security = "plain", tls: ssl.SSLContext | None = None,
     ) -> MailSimulator:  # fmt: skip
         """Listen. `folder` gets the `.eml` files and the journal, and may hold an earlier run's. `users` (name to
         password): without it any login is right. Raises `OSError` where a port is taken."""
         archive, faults = Archive(folder), Faults()
         smtp = SmtpServer(archive, faults, port=smtp_port, users=users, security=security, tls=tls)
         try:
-            return cls(archive, faults, smtp, http_port)
+            return cls(archive, faults, smtp, http_port, http_host)
         except OSError:
             smtp.stop()
             raise

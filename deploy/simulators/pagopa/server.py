@@ -31,11 +31,11 @@ def _server(book: Book, gateway: Gateway, faults: Faults) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def _listening(port: int) -> socket.socket:
+def _listening(port: int, host: str = HOST) -> socket.socket:
     # with its protocol by name: asyncio turns Nagle off only there, and each answer would wait 40 ms for its second half
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    listener.bind((host, port))
     listener.listen(128)
     return listener
 
@@ -50,10 +50,10 @@ class PagoPaSimulator:
         self.url = ""
         """`http://127.0.0.1:port`, once started."""
 
-    def start(self, folder: Path, port: int = 0) -> str:
+    def start(self, folder: Path, port: int = 0, host: str = HOST) -> str:
         """Serve what `folder` holds and return the address (`http://127.0.0.1:port`); port 0: a free one."""
         assert self._running is None, "started already"
-        listener = _listening(port)
+        listener = _listening(port, host)
         book = Book(folder)
         server = _server(book, self._gateway, self._faults)
         thread = threading.Thread(target=server.run, args=([listener],), name="pagopa-simulator", daemon=True)
