@@ -20,6 +20,7 @@ def assemble(around: Surroundings) -> Part:
     return Part(
         database=ingest.database,
         handlers={each: ingest.handlers[each.queue] for each in CONSUMES},
+        readers=ingest.readers,
         ticks=(Tick(TICK_SECONDS, ingest.tick),),
         recover=ingest.recover,
         close=ingest.close,

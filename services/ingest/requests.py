@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from services.ingest.asking import WholeRequest, allow, check_options, further
 from services.ingest.form import SENTENCES, WrongRecord, check_form, refused
 from services.ingest.granting import check_grant, count_records, count_request
+from services.ingest.intake import NoRequest
 from services.ingest.reading import counted, row_of
 from services.ingest.refusals import Refusal
 from services.ingest.restate import batch_facts, pages
@@ -60,9 +61,8 @@ class Requests:
 
     def take(self, request: RequestBatch, client: str, causation: str = "") -> None:
         """One request of `client`, as the broker validated it. Raises outages only."""
-        grant = self._creditors.clients.get(client)
+        grant = self._grant(client)
         if grant is None:
-            log.warning("ingest.stranger-refused", user=client)
             return
         try:
             answer = self._answered(request, client, grant)
@@ -80,16 +80,29 @@ class Requests:
             with self._database.write() as session:
                 session.get_one(ClientRequest, answer.batch_id, with_for_update=True).again = True
 
-    def refuse(self, code: str, client: str, request_id: str = "", field: str = "", causation: str = "") -> bool:
-        """Answer a body that is no request; whether there was somebody to answer."""
-        if client not in self._creditors.clients:
-            return False
+    def refuse(self, body: NoRequest, client: str, causation: str = "") -> None:
+        """Answer a body that is no request. It counts as one: reading it took time."""
+        grant = self._grant(client)
+        if grant is None:
+            return
+        code: str = body.code
+        try:
+            with self._database.write() as session:
+                count_request(session, client, grant, self._now())
+        except Refusal as refusal:
+            code = refusal.code
+        where = {"request_id": body.request_id, "record": body.record, "field": body.field}
         self._answer(
-            RequestRefused(request_id=request_id, code=code, field=field, detail=SENTENCES[code]), client, causation
+            RequestRefused.model_validate({**where, "code": code, "detail": SENTENCES[code]}), client, causation
         )
-        return True
 
     # -- one request
+
+    def _grant(self, client: str) -> Client | None:
+        grant = self._creditors.clients.get(client)
+        if grant is None:
+            log.warning("ingest.stranger-refused", user=client)
+        return grant
 
     def _answered(self, request: RequestBatch, client: str, grant: Client) -> Outcome:
         try:

@@ -1,4 +1,4 @@
-"""Settings of the pacer (`STAFFETTA_INGEST_`)."""
+"""Settings of ingest (`STAFFETTA_INGEST_`)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class IngestSettings(BaseSettings):
     """How long the other services may take to say again what they know, before what was issued is published again."""
     status_user: str = "status"
     """RabbitMQ's user whose spreadsheets and decisions are obeyed: status's. Any other is another system, with its grant."""
+    request_bytes: Annotated[int, Field(gt=0)] = 4_000_000
+    """The longest body of another system that is read; 1,000 records with long letters take half of it."""
 
     @property
     def retry_waits(self) -> Sequence[timedelta]:

@@ -14,6 +14,7 @@ from services.ingest.batches import Batches
 from services.ingest.closing import Closing
 from services.ingest.control import Control
 from services.ingest.gauges import pacer as measured
+from services.ingest.intake import NoRequest, reader
 from services.ingest.outcomes import Outcomes
 from services.ingest.outgoing import Outgoing
 from services.ingest.pacer import Pacer
@@ -26,7 +27,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.tables import SCHEMA, Base, Batch
 from services.ingest.watchdog import Watchdog
 from shared.bus.consumer import Delivery
-from shared.contracts.commands import BatchCommand, RequestBatch, Restate
+from shared.contracts.commands import BatchCommand, Message, RequestBatch, Restate
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import CommandRefused, CommandTaken, Restated
 from shared.db.engine import Database
@@ -64,6 +65,13 @@ class IngestService:
     unmeasure: Callable[[], None]
     trusted: frozenset[str] = OURSELVES
     """The users whose spreadsheets and decisions are obeyed: status's, and our own."""
+    request_bytes: int = 0
+    """The longest body of another system that is read."""
+
+    @property
+    def readers(self) -> dict[str, Callable[[Envelope], Message]]:
+        """Queue → how its bodies are read, where other systems write them."""
+        return {"ingest.batches": reader(self.trusted.__contains__, self.request_bytes)}
 
     @property
     def handlers(self) -> dict[str, Callable[[Sequence[Delivery]], None]]:
@@ -77,11 +85,13 @@ class IngestService:
     def take_batches(self, deliveries: Sequence[Delivery]) -> None:
         """The queue `ingest.batches`."""
         for delivery in deliveries:
-            assert isinstance(delivery.message, RequestBatch)
-            if delivery.envelope.user in self.trusted:
-                self.batches.take_any(delivery.message, delivery.envelope.id)
-            else:
-                self.requests.take(delivery.message, delivery.envelope.user, plain(delivery.envelope.id))
+            match delivery.message:
+                case NoRequest() as answered_only:
+                    self.requests.refuse(answered_only, delivery.envelope.user, plain(delivery.envelope.id))
+                case RequestBatch() as request if delivery.envelope.user in self.trusted:
+                    self.batches.take_any(request, delivery.envelope.id)
+                case RequestBatch() as request:
+                    self.requests.take(request, delivery.envelope.user, plain(delivery.envelope.id))
 
     def take_control(self, deliveries: Sequence[Delivery]) -> None:
         """The queue `ingest.control`."""
@@ -164,4 +174,5 @@ def wire(
         outcomes=Outcomes(database, direct, now),
         unmeasure=gauges(lambda: measured(database)),
         trusted=trusted,
+        request_bytes=settings.request_bytes,
     )

@@ -22,7 +22,7 @@ from shared.bus.connection import Broker
 from shared.bus.link import Link, RabbitLink
 from shared.bus.measured import measured
 from shared.bus.outages import OUTAGES, until_it_works, wait_seconds
-from shared.bus.reading import earlier_deliveries, read_envelope
+from shared.bus.reading import Read, earlier_deliveries, read_envelope
 from shared.bus.topology import Topology
 from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
@@ -58,11 +58,13 @@ class Subscription:
         size: int = 50,
         linger: float = 0.02,
         on_topology_lost: Callable[[], None] | None = None,
+        read: Read = Envelope.message,
     ) -> None:
         self._broker = broker
         self._topology = topology
         self.name = queue_name
         self._handle = measured(queue_name, handle)
+        self._read = read
         self._size = size
         self._linger = linger
         self._on_topology_lost = on_topology_lost
@@ -119,9 +121,8 @@ class Subscription:
                 # Whatever a transport raises, a queue without a consumer would be a silent end.
                 attempt = 0 if self._link is not None else attempt + 1
                 self._disconnect()
-                log.warning(
-                    "bus.connection-lost", queue=self.name, error=type(error).__name__, exc_info=_unexpected(error)
-                )
+                trace = None if isinstance(error, OUTAGES) else error  # an outage is told by its name
+                log.warning("bus.connection-lost", queue=self.name, error=type(error).__name__, exc_info=trace)
                 if isinstance(error, NotFound | ConsumerCancelled):
                     self._lost = True
                     self._topology.await_standing(self._broker, self._stopping)
@@ -220,7 +221,7 @@ class Subscription:
         for delivered in taken:
             try:
                 envelope = read_envelope(delivered)
-                deliveries.append(Delivery(envelope, envelope.message(), earlier_deliveries(delivered)))
+                deliveries.append(Delivery(envelope, self._read(envelope), earlier_deliveries(delivered)))
                 readable.append(delivered)
             except Exception as error:  # whatever is wrong with it, it is about this message alone
                 UNREADABLE.labels(self.name).inc()
@@ -243,8 +244,3 @@ def _parted(taken: list[Delivered]) -> Iterator[list[Delivered]]:
         yield new
     for delivered in again:
         yield [delivered]
-
-
-def _unexpected(error: Exception) -> Exception | None:
-    """What deserves a stack trace: an outage is told by its name."""
-    return None if isinstance(error, OUTAGES) else error

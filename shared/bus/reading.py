@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from kombu import Message as Delivered
 
+from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
+
+Read = Callable[[Envelope], Message]
+"""An envelope's message. Whatever it raises makes the body unreadable."""
 
 
 def read_envelope(delivered: Delivered) -> Envelope:

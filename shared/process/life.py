@@ -17,6 +17,8 @@ from sqlalchemy import text
 from shared import metrics, tracing
 from shared.bus.consumer import Handle, Subscription
 from shared.bus.outages import OUTAGES, wait_seconds
+from shared.bus.reading import Read
+from shared.contracts.envelope import Envelope
 from shared.process.clock import Clock
 from shared.process.health import OK, Health, ready
 from shared.process.parts import Part, Service, Surroundings
@@ -88,7 +90,8 @@ class Life:
         self._clock = Clock(part.ticks, part.recover, self._stopping)
         part.start()
         for consumes, handle in part.handlers.items():
-            self._subscriptions += [self._subscription(consumes, handle) for _ in range(consumes.consumers)]
+            read = part.readers.get(consumes.queue, Envelope.message)
+            self._subscriptions += [self._subscription(consumes, handle, read) for _ in range(consumes.consumers)]
         for subscription in self._subscriptions:
             subscription.start()
         self._clock.start()
@@ -98,7 +101,7 @@ class Life:
             list(pool.map(lambda each: each.stop(self._left()), self._subscriptions))
         self._clock.join(min(CLOCK_SECONDS, self._left()))
 
-    def _subscription(self, consumes: Consumes, handle: Handle) -> Subscription:
+    def _subscription(self, consumes: Consumes, handle: Handle, read: Read) -> Subscription:
         return Subscription(
             self._around.broker,
             self._around.topology,
@@ -106,6 +109,7 @@ class Life:
             handle,
             size=consumes.size,
             on_topology_lost=self._recover,
+            read=read,
         )
 
     def _recover(self) -> None:

@@ -13,6 +13,7 @@ from uuid import uuid4
 from shared.bus.connection import Broker
 from shared.bus.consumer import Handle
 from shared.bus.publisher import Publisher
+from shared.bus.reading import Read
 from shared.bus.topology import Topology
 from shared.creditors.checks import SecretOf
 from shared.db.engine import Database
@@ -42,6 +43,8 @@ class Part:
 
     database: Database
     handlers: Mapping[Consumes, Handle]
+    readers: Mapping[str, Read] = field(default_factory=dict)
+    """Queue → how its bodies are read, where others than ourselves write them."""
     ticks: tuple[Tick, ...] = ()
     start: Callable[[], None] = nothing
     recover: Callable[[], object] = nothing

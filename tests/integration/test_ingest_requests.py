@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from uuid import uuid4
 import pytest
 from sqlmodel import col, select
 
+from services.ingest.intake import NoRequest
 from services.ingest.tables import Batch, ClientDay, Row
+from shared.bus.consumer import Delivery
 from shared.contracts.base import Channel, Phase
 from shared.contracts.commands import (
     AssignIuv,
@@ -364,6 +367,25 @@ def test_a_stranger_is_not_heard(house: IngestHouse, office: Office, user: str) 
     house.service.take_batches([delivered(request(1), source="status", user=user)])
     assert office.listen() == []
     assert batches(house) == 0
+
+
+@pytest.mark.parametrize("code", ["unreadable", "too-large"])
+def test_a_body_that_is_no_request_is_answered_and_counted(tmp_path: Path, code: str) -> None:
+    house = IngestHouse(tmp_path, granting(requests_per_day=1))
+    office = Office(house)
+    body = NoRequest.model_validate({"code": code, "request_id": "r", "record": "pratica-1", "field": "amount_cents"})
+    for expected in (code, "requests-per-day"):
+        house.service.take_batches([unread(body)])
+        [answer] = office.listen(ticks=0)
+        assert refusal(answer) == (expected, "pratica-1", "amount_cents")
+    house.service.take_batches([unread(body, user="stranger")])
+    assert office.listen() == []
+    house.close()
+
+
+def unread(body: NoRequest, user: str = CLIENT) -> Delivery:
+    """A delivery whose body is no request."""
+    return replace(delivered(request(1), user=user), message=body)
 
 
 def test_the_body_does_not_say_who_asks(house: IngestHouse, office: Office) -> None:

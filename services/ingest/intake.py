@@ -1,0 +1,68 @@
+"""From a body that another system wrote to a request, or to what it is answered where it is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from shared.contracts.commands import NAME_PATTERN, Message
+from shared.contracts.envelope import Envelope
+
+NAME = re.compile(NAME_PATTERN)
+
+
+class NoRequest(Message):
+    """Stands for a body that is no request. Never travels. `record` and `field`: where it is wrong, if that can be told."""
+
+    owner: ClassVar[str] = "ingest"
+    exchange: ClassVar[Literal["intake"]] = "intake"
+    code: Literal["unreadable", "too-large"]
+    request_id: str = ""
+    record: str = ""
+    field: str = ""
+
+
+def reader(ours: Callable[[str], bool], limit: int) -> Callable[[Envelope], Message]:
+    """Reads bodies of the queue `ingest.batches`; those that are not `ours` (a user's) up to `limit` bytes."""
+
+    def read(envelope: Envelope) -> Message:
+        """What we cannot read of our own is a fault of ours: it raises, and is set aside for an operator."""
+        if ours(envelope.user):
+            return envelope.message()
+        if len(envelope.body) > limit:
+            return NoRequest(code="too-large")
+        try:
+            return envelope.message()
+        except ValidationError as wrong:
+            return _no_request(envelope.body, wrong)
+
+    return read
+
+
+def _no_request(body: bytes, wrong: ValidationError) -> NoRequest:
+    try:
+        told = from_json(body)
+    except ValueError:
+        told = None
+    if not isinstance(told, Mapping):
+        return NoRequest(code="unreadable")
+    place = wrong.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
+    record, field = _where(told, place)
+    return NoRequest(code="unreadable", request_id=_name(told.get("request_id")), record=record, field=field)
+
+
+def _where(told: Mapping[str, Any], place: Sequence[int | str]) -> tuple[str, str]:
+    """(reference, field of the contract). The keys of `columns` are the body's own words, and are not told."""
+    if len(place) < 2 or place[0] != "records":
+        return "", ".".join(map(str, place))
+    listed, inside = told["records"][place[1]], place[2:3] if "columns" in place else place[2:]
+    reference = _name(listed.get("reference")) if isinstance(listed, Mapping) else ""
+    return reference, ".".join(map(str, inside))
+
+
+def _name(value: object) -> str:
+    return value if isinstance(value, str) and NAME.fullmatch(value) else ""
