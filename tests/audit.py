@@ -1,4 +1,4 @@
-"""An audit of a run's folder, from the outside: the simulators' disks, the ledgers by plain SQL, the PDFs by other
+"""An audit of what was done, from the outside: the simulators' disks, the ledgers by plain SQL, the PDFs by other
 libraries than those that made them. Nothing here imports a service."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import openpyxl
 import pypdfium2
@@ -38,8 +38,47 @@ class Audit:
             self.errors.append(text)
 
 
+class Books(Protocol):
+    """Where an installation keeps what it did."""
+
+    @property
+    def pagopa(self) -> Path:
+        """The folder of pagoPA's simulator."""
+        ...
+
+    @property
+    def mail(self) -> Path:
+        """The folder of the mail server's."""
+        ...
+
+    def query(self, service: str, sql: str) -> list[dict[str, Any]]:
+        """The rows of a service's database."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The books of the embedded relay."""
+
+    folder: Path
+
+    @property
+    def pagopa(self) -> Path:
+        """See `Books`."""
+        return self.folder / ".staffetta" / "pagopa"
+
+    @property
+    def mail(self) -> Path:
+        """See `Books`."""
+        return self.folder / "inviati"
+
+    def query(self, service: str, sql: str) -> list[dict[str, Any]]:
+        """See `Books`."""
+        return query(self.folder, service, sql)
+
+
 def query(folder: Path, service: str, sql: str) -> list[dict[str, Any]]:
-    """The rows of a ledger, by plain SQL, with its JSON read."""
+    """The rows of a ledger, by plain SQL."""
     connection = sqlite3.connect(f"file:{folder / '.staffetta' / service}.sqlite?mode=ro", uri=True)
     connection.row_factory = sqlite3.Row
     try:
@@ -48,18 +87,18 @@ def query(folder: Path, service: str, sql: str) -> list[dict[str, Any]]:
         connection.close()
 
 
-def audit(folder: Path, rows: int) -> Audit:
-    """Count at the simulators and the ledgers; `rows` is how many rows of the spreadsheet could go."""
+def audit(books: Books, rows: int) -> Audit:
+    """Count at the simulators and the ledgers; `rows` is how many rows of the spreadsheets could go."""
     found = Audit()
-    _positions(folder, rows, found)
-    _register(folder, rows, found)
-    _messages(folder, rows, found)
-    _status(folder, found)
+    _positions(books, rows, found)
+    _register(books, rows, found)
+    _messages(books, rows, found)
+    _status(books, found)
     return found
 
 
-def _positions(folder: Path, rows: int, found: Audit) -> None:
-    journal = (folder / ".staffetta" / "pagopa" / "pagopa.jsonl").read_text().splitlines()
+def _positions(books: Books, rows: int, found: Audit) -> None:
+    journal = (books.pagopa / "pagopa.jsonl").read_text().splitlines()
     created = [line["position"] for line in map(json.loads, journal) if line["call"] == "create"]
     options = [position["paymentOption"][0] for position in created]
     found.positions = len(created)
@@ -69,21 +108,21 @@ def _positions(folder: Path, rows: int, found: Audit) -> None:
         ("IUV", [option["iuv"] for option in options]),
     ):
         found.require(len(set(values)) == len(values), f"{name}s doubled")
-    ledger = query(folder, "iuv", "select nav, state, section from iuv_ledger")
+    ledger = books.query("iuv", "select nav, state, section from iuv_ledger")
     found.require(all(row["state"] == "done" for row in ledger), "iuv rows not done")
     at_pagopa = {option["nav"] for option in options}
     found.require({row["nav"] for row in ledger} == at_pagopa, "numbers at pagoPA and in the ledger differ")
 
 
-def _register(folder: Path, rows: int, found: Audit) -> None:
-    numbers = [row["number"] for row in query(folder, "protocol", "select number from register_entry order by number")]
+def _register(books: Books, rows: int, found: Audit) -> None:
+    numbers = [row["number"] for row in books.query("protocol", "select number from register_entry order by number")]
     found.registered = len(numbers)
     found.require(numbers == list(range(1, len(numbers) + 1)), "the register has gaps")
     found.require(len(numbers) == rows, f"{len(numbers)} registrations for {rows} rows")
 
 
-def _messages(folder: Path, rows: int, found: Audit) -> None:
-    journal = [json.loads(line) for line in (folder / "inviati" / "giornale.jsonl").read_text().splitlines()]
+def _messages(books: Books, rows: int, found: Audit) -> None:
+    journal = [json.loads(line) for line in (books.mail / "giornale.jsonl").read_text().splitlines()]
     accepted = Counter(line["message_id"] for line in journal if line["event"] == "accepted")
     begun = {line["message_id"] for line in journal if line["event"] == "begun"}
     cut = {line["message_id"] for line in journal if line["event"] == "cut"}
@@ -92,8 +131,8 @@ def _messages(folder: Path, rows: int, found: Audit) -> None:
     nameless = events["data"] - events["begun"]
     found.messages = sum(accepted.values())
     found.require(max(accepted.values(), default=0) <= 1, "a message was sent twice")
-    found.require(len(list((folder / "inviati").glob("*.eml"))) == found.messages, "files and journal differ")
-    sent = query(folder, "dispatch", "select message_id, state from sending")
+    found.require(len(list((books.mail).glob("*.eml"))) == found.messages, "files and journal differ")
+    sent = books.query("dispatch", "select message_id, state from sending")
     found.require(len(sent) == rows, f"{len(sent)} sendings for {rows} rows")
     for row in sent:
         message_id = row["message_id"]
@@ -109,11 +148,11 @@ def _messages(folder: Path, rows: int, found: Audit) -> None:
             found.errors.append(f"{message_id} is {row['state']}")
 
 
-def _status(folder: Path, found: Audit) -> None:
+def _status(books: Books, found: Audit) -> None:
     """The read model says of each record what its row in ingest says."""
     titles = {"finished": "sent", "uncertain": "to-verify"}
-    ingest = {row["id"]: row["state"] for row in query(folder, "ingest", 'select id, state from "row"')}
-    status = {row["id"]: row["state"] for row in query(folder, "status", "select id, state from record")}
+    ingest = {row["id"]: row["state"] for row in books.query("ingest", 'select id, state from "row"')}
+    status = {row["id"]: row["state"] for row in books.query("status", "select id, state from record")}
     found.states = dict(Counter(status.values()))
     wrong = [key for key, state in ingest.items() if status.get(key) != titles.get(state)]
     found.require(not wrong, f"status differs from ingest for {len(wrong)} records")
@@ -122,14 +161,14 @@ def _status(folder: Path, found: Audit) -> None:
 # -- each message, opened
 
 
-def open_messages(folder: Path, sheet: Path) -> list[str]:
+def open_messages(books: Books, sheet: Path) -> list[str]:
     """Reopen every `.eml`: recipient, text, notice and letter against the spreadsheet's row and the register's entry;
     every QR decoded. Returns what is wrong."""
     wrong: list[str] = []
     by_row = _sheet_rows(sheet)
-    records = {row["id"]: json.loads(row["record"]) for row in query(folder, "ingest", 'select id, record from "row"')}
-    entries = {row["record_id"]: row for row in query(folder, "protocol", "select * from register_entry")}
-    for path in sorted((folder / "inviati").glob("*.eml")):
+    records = {str(row["id"]): read(row["record"]) for row in books.query("ingest", 'select id, record from "row"')}
+    entries = {str(row["record_id"]): row for row in books.query("protocol", "select * from register_entry")}
+    for path in sorted((books.mail).glob("*.eml")):
         record_id = path.name.split(".")[1]
         record, entry = records[record_id], entries[record_id]
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
@@ -152,7 +191,7 @@ def _message_problems(
     shown = [" ".join(nav[at : at + 4] for at in range(0, 18, 4)), amount, f"{entry['number']:07d}"]
     wrong += [f"text lacks {number}" for number, part in enumerate(shown) if part not in text]
     files = {part.get_filename(): part.get_payload(decode=True) for part in message.iter_attachments()}
-    hashes: dict[str, str] = json.loads(entry["documents"])
+    hashes: dict[str, str] = read(entry["documents"])
     sent = sorted(hashlib.sha256(content).hexdigest() for content in files.values() if isinstance(content, bytes))
     if sent != sorted(hashes.values()):
         wrong.append("documents are not those registered")
@@ -169,6 +208,11 @@ def _message_problems(
 
 
 CREDITOR = "99999000997"
+
+
+def read(column: Any) -> Any:
+    """A JSON column, which SQLite gives as text."""
+    return json.loads(column) if isinstance(column, str) else column
 
 
 def qr_of(pdf: bytes) -> str:

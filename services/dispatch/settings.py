@@ -29,10 +29,12 @@ class DispatchSettings(BaseSettings):
     """For the whole sending, whatever it consists of."""
     slot_seconds: Seconds = 60
     """How long to wait for one of the mailbox's connections."""
+    margin_seconds: Seconds = 60
+    """How much longer a lease is than the longest sending. After a crash its messages become *da verificare* once it has run out."""
     ca_file: Path | None = None
     """Certificates to trust besides the system's: for a mail server of an internal authority."""
 
     @property
     def lease_seconds(self) -> float:
         """Longer than any act: a lease never runs out under a living one."""
-        return self.slot_seconds + self.hard_seconds + 60
+        return self.slot_seconds + self.hard_seconds + self.margin_seconds

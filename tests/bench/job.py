@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.audit import audit, open_messages
+from tests.audit import RunFolder, audit, open_messages
 
 ROOT = Path(__file__).resolve().parents[2]
 STAFFETTA = Path(sys.executable).with_name("staffetta")
@@ -53,8 +53,8 @@ def relay(folder: Path, rows: int) -> bool:
         cost = measured([str(STAFFETTA), *options(sheet, out, until)])
         good = good and cost.exit_code == 0
         tell(f"until {until}", rows, cost)
-    found = audit(out, rows)
-    wrong = [*found.errors, *open_messages(out, sheet)]
+    found = audit(RunFolder(out), rows)
+    wrong = [*found.errors, *open_messages(RunFolder(out), sheet)]
     print(f"  audit: {found.positions} positions, {found.registered} registrations, {found.messages} messages")
     for error in wrong[:20]:
         print(f"  WRONG: {error}")

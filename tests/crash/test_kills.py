@@ -10,7 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from tests.audit import open_messages
+from tests.audit import RunFolder, open_messages
 from tests.crash.torture import ROOT, torture
 
 ROWS = 24
@@ -43,4 +43,4 @@ def test_a_run_that_is_killed_inside_each_stage_ends_as_if_it_had_not_been(tmp_p
     assert found.uncertain <= kills * connections()
     assert found.uncertain == found.uncertain_accepted + found.uncertain_cut
     assert found.messages == ROWS - found.uncertain_cut
-    assert open_messages(tmp_path / "out", sheet) == []
+    assert open_messages(RunFolder(tmp_path / "out"), sheet) == []

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-from tests.audit import Audit, audit, open_messages
+from tests.audit import Audit, RunFolder, audit, open_messages
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = -9
@@ -75,7 +75,7 @@ def torture(folder: Path, sheet: Path, rows: int, chosen: Sequence[tuple[str, in
     started = time.monotonic()
     code = strike(folder, arguments, ("none", 0, 0.0))
     lines.append(f"left alone: exit {code} after {time.monotonic() - started:.1f} s")
-    found = audit(out, rows)
+    found = audit(RunFolder(out), rows)
     if code != (1 if found.uncertain else 0):
         found.errors.append(f"exit {code} with {found.uncertain} uncertain")
     return found, kills, "\n".join(lines)
@@ -97,7 +97,7 @@ def main() -> int:
     make = ROOT / "deploy" / "examples" / "make_scuolabus.py"
     subprocess.run([sys.executable, make, "--rows", str(given.rows), "--out", sheet], check=True)
     found, kills, report = torture(given.folder.resolve(), sheet, given.rows, moments(given.seed))
-    wrong = open_messages(given.folder / "out", sheet)
+    wrong = open_messages(RunFolder(given.folder / "out"), sheet)
     print(report)
     struck = [json.loads(line) for line in (given.folder / "crash.jsonl").read_text().splitlines()]
     print("inside an act:", sum(1 for line in struck if line["inside"] and line["point"] != "time"), "of", len(struck))

@@ -1,0 +1,139 @@
+"""A service with a kill point: `python -m tests.crash.service NAME POINT CALL`, for `python -m services.NAME`.
+
+The process kills itself with SIGKILL when it passes POINT for the CALL-th time (`none`: never). Kill points live here and
+not in the product. `crash.jsonl` in the current folder tells where it was struck. With `BLANK_PRESS` in the environment
+render makes pages without layout: where printing is not what is tested, it is nine tenths of the time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from services.render.ports import Answer, Job, Printed
+from shared.bus.ledgers import Ledger
+from shared.bus.publisher import Publisher
+from shared.bus.runner import StageRunner
+from shared.contracts.envelope import Envelope
+from tests.crash.entry import KillPoint
+
+RUNNER_POINTS = ("reserve", "acting", "act", "record", "half", "pass-on")
+"""After: the reservation's commit, the lease's, the outside world's answer, the outcome's commit, half of the publishes,
+all of them (and before the ack)."""
+SMALL_CHUNK = 20
+
+
+def arm(name: str, kill: KillPoint) -> None:
+    """Put the kill point in its place."""
+    match kill.point:
+        case "reserve":
+            _after(Ledger, "reserve", kill)
+        case "acting":
+            _after(Ledger, "mark_acting", kill)
+        case "act":
+            _after_act(kill)
+        case "record":
+            _after(Ledger, "record", kill)
+        case "half" | "pass-on":
+            _in_publish(kill)
+        case "mid-read":
+            _in_reading(kill)
+        case "issued":
+            _before_issue(kill)
+        case "mid-fold":
+            _after(importlib.import_module("services.status.wire"), "fold_handful", kill)
+        case _:
+            raise SystemExit(f"{name} has no kill point {kill.point}")
+
+
+def _after(owner: Any, method: str, kill: KillPoint) -> None:
+    setattr(owner, method, kill.around(getattr(owner, method), after=True))
+
+
+def _after_act(kill: KillPoint) -> None:
+    """The world has answered, and nobody has heard it."""
+    plain = StageRunner.__init__
+
+    def armed(runner: StageRunner, service: Any, *args: Any, **named: Any) -> None:
+        stage = service.stage
+        act = "act" if stage.lookable else "act_once"
+        setattr(stage, act, kill.around(getattr(stage, act), after=True))
+        plain(runner, service, *args, **named)
+
+    StageRunner.__init__ = armed  # type: ignore[method-assign]
+
+
+def _in_publish(kill: KillPoint) -> None:
+    """`half`: the broker has the first half of what a handful says. `pass-on`: it has all, and the handful is not let go."""
+    plain = Publisher.publish
+
+    def struck(publisher: Publisher, envelopes: Sequence[Envelope]) -> None:
+        half = envelopes[: len(envelopes) // 2] if kill.point == "half" else envelopes
+        plain(publisher, half)
+        if envelopes:
+            passed(publisher)
+        plain(publisher, envelopes[len(half) :])
+
+    passed = kill.around(lambda _publisher: None, after=True)
+    Publisher.publish = struck  # type: ignore[method-assign]
+
+
+def _in_reading(kill: KillPoint) -> None:
+    """Some chunks of the spreadsheet are rows, the others not yet."""
+    importlib.import_module("services.ingest.reading").CHUNK = SMALL_CHUNK
+    _after(importlib.import_module("services.ingest.batches").Batches, "_replace", kill)
+
+
+def _before_issue(kill: KillPoint) -> None:
+    """The rows are `issued`, and no command is with the broker."""
+    pacer = importlib.import_module("services.ingest.pacer")
+    plain = pacer.Pacer.__init__
+
+    def armed(self: Any, database: Any, publish: Callable[..., Any], *args: Any, **named: Any) -> None:
+        struck = kill.around(lambda: None, after=True)
+
+        def published(envelopes: Sequence[Envelope]) -> None:
+            if envelopes:
+                struck()
+            publish(envelopes)
+
+        plain(self, database, published, *args, **named)
+
+    pacer.Pacer.__init__ = armed
+
+
+class BlankPress:
+    """A `Press` whose documents say which notice they are, and nothing else."""
+
+    def __init__(self, *_configuration: object) -> None:
+        """As `WorkerPool`."""
+
+    def make(self, jobs: Sequence[Job]) -> Sequence[Answer]:
+        """See `Press`."""
+        return [self._made(job) for job in jobs]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _made(self, job: Job) -> Answer:
+        record = job.record
+        notice = f"%PDF-1.7 {record.position.notice_code}".encode() if record.position and not job.preview else None
+        return Printed(notice, f"%PDF-1.7 {record.id}".encode() if record.letter else None)
+
+
+def main() -> None:
+    """Arm, then be the service."""
+    name, point, call = sys.argv[1:4]
+    del sys.argv[1:4]
+    if name == "render" and os.environ.get("BLANK_PRESS"):
+        importlib.import_module("services.render.wire").WorkerPool = BlankPress
+    if point != "none":
+        arm(name, KillPoint(point, int(call), 0.0))
+    importlib.import_module(f"services.{name}.__main__").main()
+
+
+if __name__ == "__main__":
+    main()
