@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -25,6 +25,7 @@ from psycopg.rows import dict_row
 from shared.bus.connection import Broker
 from shared.bus.topology import Topology
 from tests.e2e.run_hand import ROOT, STAFFETTA, due
+from tests.servers import free_port, postgresql, rabbitmq
 
 SERVICES = ("ingest", "iuv", "render", "protocol", "dispatch", "status")
 FINAL = frozenset({"sent", "to-verify", "by-hand", "to-correct", "stuck", "cancelled"})
@@ -198,7 +199,7 @@ class Installation:
         """The rows of a service's schema."""
         url = self.database_url.replace("+psycopg", "")
         with psycopg.connect(url, row_factory=dict_row, options=f"-c search_path={service}") as connection:
-            return connection.execute(sql).fetchall()  # type: ignore[arg-type]
+            return connection.execute(sql).fetchall()
 
 
 @contextmanager
@@ -214,12 +215,17 @@ def installed(
         here.stop()
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+@contextmanager
+def on_private_servers(
+    folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[rabbitmq.RabbitMQ, postgresql.PrivateServer, Installation]]:
+    """An installation whose servers may be stopped, killed and wiped."""
+    with (
+        rabbitmq.private() as broker,
+        postgresql.private() as database,
+        installed(folder, broker.url, database.url, f"crash-{uuid4().hex[:6]}", environment) as here,
+    ):
+        yield broker, database, here
 
 
 def wait_for(

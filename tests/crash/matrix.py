@@ -12,11 +12,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from tests.audit import Audit, audit
-from tests.installation import Installation, installed, sheet_of
-from tests.servers import postgresql, rabbitmq
+from tests.installation import Installation, on_private_servers, sheet_of
 
 Case = tuple[str, str, int]
 """(service, kill point, at which call)."""
@@ -87,12 +85,11 @@ def main() -> int:
     sheet = sheet_of(folder, given.rows)
     cases = [case for case in CASES if not given.only or ".".join(case[:2]).startswith(given.only)]
     outcomes = []
-    with rabbitmq.private() as broker, postgresql.private() as database:
-        with installed(folder, broker.url, database.url, f"crash-{uuid4().hex[:6]}") as here:
-            for case in cases:
-                outcomes.append(run_case(here, case, sheet, given.rows))
-                print(outcomes[-1], flush=True)
-            found = audit(here, given.rows * len(cases))
+    with on_private_servers(folder) as (_, _, here):
+        for case in cases:
+            outcomes.append(run_case(here, case, sheet, given.rows))
+            print(outcomes[-1], flush=True)
+        found = audit(here, given.rows * len(cases))
     problems = wrong(outcomes, found, given.rows)
     print(f"{len(cases)} kills; {found}")
     print(*problems or ["nothing is missing, nothing was done twice"], sep="\n")

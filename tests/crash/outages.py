@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 
 from tests.audit import audit
-from tests.installation import Installation, installed, sheet_of, wait_for
+from tests.installation import Installation, on_private_servers, sheet_of, wait_for
 from tests.servers import postgresql, rabbitmq
 
 BROKER_SECONDS, DATABASE_SECONDS = 30.0, 10.0
@@ -134,23 +133,21 @@ def main() -> int:
     environment = {"BLANK_PRESS": "1", **SCALED}
     cases = {name: case for name, case in CASES.items() if given.only in (None, name)}
     problems: list[str] = []
-    with rabbitmq.private() as broker, postgresql.private() as database:
-        with installed(folder, broker.url, database.url, f"crash-{uuid4().hex[:6]}", environment) as here:
-            servers, doubts = Servers(broker, database, here), 0
-            for name, harm in cases.items():
-                states, seconds = run_case(servers, harm, sheet, given.rows)
-                print(f"{name:16} {seconds:6.1f} s  {states}", flush=True)
-                doubts += states.get("to-verify", 0)
-                if set(states) - {"sent", "to-verify"}:
-                    problems.append(f"{name}: {states}")
-            sent = len(cases)
-            if given.only in (None, "greylisted"):
-                states = greylisted(here, sheet, given.rows)
-                print(f"{'greylisted':16} {states}", flush=True)
-                sent += 1
-                if states != {"sent": given.rows}:
-                    problems.append(f"greylisted: {states}")
-            found = audit(here, given.rows * sent)
+    with on_private_servers(folder, environment) as (broker, database, here):
+        servers = Servers(broker, database, here)
+        for name, harm in cases.items():
+            states, seconds = run_case(servers, harm, sheet, given.rows)
+            print(f"{name:16} {seconds:6.1f} s  {states}", flush=True)
+            if set(states) - {"sent", "to-verify"}:
+                problems.append(f"{name}: {states}")
+        sent = len(cases)
+        if given.only in (None, "greylisted"):
+            states = greylisted(here, sheet, given.rows)
+            print(f"{'greylisted':16} {states}", flush=True)
+            sent += 1
+            if states != {"sent": given.rows}:
+                problems.append(f"greylisted: {states}")
+        found = audit(here, given.rows * sent)
     problems += found.errors
     print(found)
     print(*problems or ["nothing is missing, nothing was done twice, nobody was parked"], sep="\n")

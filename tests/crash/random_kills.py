@@ -12,14 +12,12 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 
 from tests.audit import audit
 from tests.crash.matrix import CONNECTIONS
-from tests.installation import FINAL, SERVICES, Installation, installed, sheet_of, wait_for
-from tests.servers import postgresql, rabbitmq
+from tests.installation import FINAL, SERVICES, Installation, on_private_servers, sheet_of, wait_for
 
 LONGEST_SECONDS = 3600.0
 
@@ -65,15 +63,14 @@ def main() -> int:
     folder.mkdir(parents=True)
     sheet = sheet_of(folder, given.rows)
     blank = {"BLANK_PRESS": "1"}
-    with rabbitmq.private() as broker, postgresql.private() as database:
-        with installed(folder, broker.url, database.url, f"crash-{uuid4().hex[:6]}", blank) as here:
-            started = time.monotonic()
-            batch = here.send(sheet)
-            struck = torment(here, batch, given.kills, random.Random(given.seed))
-            still = sum(count for state, count in here.states(batch).items() if state not in FINAL)
-            states = left_alone(here, batch, given.rows)
-            found = audit(here, given.rows)
-            seconds = time.monotonic() - started
+    with on_private_servers(folder, blank) as (_, _, here):
+        started = time.monotonic()
+        batch = here.send(sheet)
+        struck = torment(here, batch, given.kills, random.Random(given.seed))
+        still = sum(count for state, count in here.states(batch).items() if state not in FINAL)
+        states = left_alone(here, batch, given.rows)
+        found = audit(here, given.rows)
+        seconds = time.monotonic() - started
     if found.uncertain > struck["dispatch"] * CONNECTIONS:
         found.errors.append("more in doubt than there were connections")
     print(

@@ -18,35 +18,17 @@ from shared.bus.ledgers import Ledger
 from shared.bus.publisher import Publisher
 from shared.bus.runner import StageRunner
 from shared.contracts.envelope import Envelope
+from shared.process import main as main_of
 from tests.crash.entry import KillPoint
 
-RUNNER_POINTS = ("reserve", "acting", "act", "record", "half", "pass-on")
-"""After: the reservation's commit, the lease's, the outside world's answer, the outcome's commit, half of the publishes,
-all of them (and before the ack)."""
 SMALL_CHUNK = 20
 
 
 def arm(name: str, kill: KillPoint) -> None:
     """Put the kill point in its place."""
-    match kill.point:
-        case "reserve":
-            _after(Ledger, "reserve", kill)
-        case "acting":
-            _after(Ledger, "mark_acting", kill)
-        case "act":
-            _after_act(kill)
-        case "record":
-            _after(Ledger, "record", kill)
-        case "half" | "pass-on":
-            _in_publish(kill)
-        case "mid-read":
-            _in_reading(kill)
-        case "issued":
-            _before_issue(kill)
-        case "mid-fold":
-            _after(importlib.import_module("services.status.wire"), "fold_handful", kill)
-        case _:
-            raise SystemExit(f"{name} has no kill point {kill.point}")
+    if kill.point not in PLACES:
+        raise SystemExit(f"{name} has no kill point {kill.point}")
+    PLACES[kill.point](kill)
 
 
 def _after(owner: Any, method: str, kill: KillPoint) -> None:
@@ -63,7 +45,7 @@ def _after_act(kill: KillPoint) -> None:
         setattr(stage, act, kill.around(getattr(stage, act), after=True))
         plain(runner, service, *args, **named)
 
-    StageRunner.__init__ = armed  # type: ignore[method-assign]
+    StageRunner.__init__ = armed  # type: ignore[method-assign,assignment]
 
 
 def _in_publish(kill: KillPoint) -> None:
@@ -78,12 +60,12 @@ def _in_publish(kill: KillPoint) -> None:
         plain(publisher, envelopes[len(half) :])
 
     passed = kill.around(lambda _publisher: None, after=True)
-    Publisher.publish = struck  # type: ignore[method-assign]
+    Publisher.publish = struck  # type: ignore[method-assign,assignment]
 
 
 def _in_reading(kill: KillPoint) -> None:
     """Some chunks of the spreadsheet are rows, the others not yet."""
-    importlib.import_module("services.ingest.reading").CHUNK = SMALL_CHUNK
+    importlib.import_module("services.ingest.reading").CHUNK = SMALL_CHUNK  # type: ignore[attr-defined]
     _after(importlib.import_module("services.ingest.batches").Batches, "_replace", kill)
 
 
@@ -124,15 +106,28 @@ class BlankPress:
         return Printed(notice, f"%PDF-1.7 {record.id}".encode() if record.letter else None)
 
 
+PLACES: dict[str, Callable[[KillPoint], None]] = {
+    "reserve": lambda kill: _after(Ledger, "reserve", kill),
+    "acting": lambda kill: _after(Ledger, "mark_acting", kill),
+    "act": _after_act,
+    "record": lambda kill: _after(Ledger, "record", kill),
+    "half": _in_publish,
+    "pass-on": _in_publish,
+    "mid-read": _in_reading,
+    "issued": _before_issue,
+    "mid-fold": lambda kill: _after(importlib.import_module("services.status.wire"), "fold_handful", kill),
+}
+
+
 def main() -> None:
     """Arm, then be the service."""
     name, point, call = sys.argv[1:4]
     del sys.argv[1:4]
     if name == "render" and os.environ.get("BLANK_PRESS"):
-        importlib.import_module("services.render.wire").WorkerPool = BlankPress
+        importlib.import_module("services.render.wire").WorkerPool = BlankPress  # type: ignore[attr-defined]
     if point != "none":
         arm(name, KillPoint(point, int(call), 0.0))
-    importlib.import_module(f"services.{name}.__main__").main()
+    sys.exit(main_of(importlib.import_module(f"services.{name}.__main__").SERVICE, []))
 
 
 if __name__ == "__main__":
