@@ -23,6 +23,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from shared.bus.connection import Broker
+from shared.bus.outages import OUTAGES
 from shared.bus.topology import Topology
 from tests.e2e.run_hand import ROOT, STAFFETTA, due
 from tests.servers import free_port, postgresql, rabbitmq
@@ -105,6 +106,12 @@ class Installation:
         """The topology as it must be."""
         with Broker(self.broker_url).connect() as connection:
             self.topology.declare(connection)
+
+    def undeclare(self) -> None:
+        """Leave nothing of the topology at a broker that is everybody's."""
+        with Broker(self.broker_url).connect() as connection, connection.channel() as channel:
+            for part in self.topology.parts():
+                part(channel).delete()
 
     def start_simulators(self) -> None:
         """pagoPA and the mail server."""
@@ -213,6 +220,8 @@ def installed(
         yield here
     finally:
         here.stop()
+        with suppress(*OUTAGES):  # a private one may be gone already
+            here.undeclare()
 
 
 @contextmanager
