@@ -3,7 +3,7 @@
 
     setup.py run    what the program needs           (make setup, make demo)
     setup.py dev    and what checks and tests need   (make check)
-    setup.py test   and a browser for the pages      (make test)
+    setup.py test   and a browser, and servers       (make test)
     setup.py bench  and what the bench compares with (make bench)
 
 Three steps, each only where something is missing: system packages by apt; uv, pinned by hash, in a virtual environment
@@ -29,12 +29,19 @@ TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 STAMP = VENV / ".setup-stamp"
 MODES = ("run", "dev", "test", "bench")
+TESTING = ("test", "bench")
 OLDEST = (3, 11)
 
 # The names under which tests/e2e/browser_hand.py looks for a browser.
 BROWSERS = ("chromium", "google-chrome")
 # What the Node.js inside playwright loads, and the Debian package that has it.
 DRIVER_LIBRARIES = {"libatomic.so.1": "libatomic1"}
+
+# Debian's packages from which tests start servers of their own (tests/servers), and what they start.
+SERVERS = {
+    "rabbitmq-server": "usr/lib/rabbitmq/bin/rabbitmq-server",
+    "postgresql": "usr/lib/postgresql/*/bin/postgres",
+}
 
 # What WeasyPrint loads by name at run time, and the Debian package that has it.
 LIBRARIES = {
@@ -59,7 +66,7 @@ def main() -> int:
         return 0
     try:
         system_packages()
-        if mode == "test" and not browser():
+        if mode in TESTING and not for_tests():
             wanted[1] = "dev"  # the next call tries again
         uv = pinned_uv()
         environment(uv, mode)
@@ -111,6 +118,20 @@ def system_packages() -> None:
         install(packages)
 
 
+def for_tests() -> bool:
+    """Servers and a browser; `False` where there is no browser."""
+    servers()
+    return browser()
+
+
+def servers() -> None:
+    """Install by apt the servers that tests stop and kill, where they are missing. (`RUNLEVEL=1`: where the system heeds it,
+    they are not started as services; tests start their own.)"""
+    packages = [package for package, program in SERVERS.items() if not any(Path("/").glob(program))]
+    if packages:
+        install(packages)
+
+
 def browser() -> bool:
     """Whether there is a browser of Chromium's kind (by apt where there was none) and what its driver loads. Ubuntu's
     package of that name only leads to a snap; there, and where the package does not come, the tests of the pages fail
@@ -136,7 +157,7 @@ def install(packages: list[str]) -> None:
         if shutil.which("sudo") is None:
             raise SystemPackagesMissing(f"needs the packages {names}: as root, run  apt-get install {names}")
         as_root = ["sudo", "--preserve-env=http_proxy,https_proxy,no_proxy"]
-    apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
     with contextlib.suppress(subprocess.CalledProcessError):  # one broken source is no reason: the install decides
         run(*apt, "update")
     run(*apt, "install", "--yes", "--no-install-recommends", *packages)
