@@ -20,7 +20,7 @@ from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import NoticeSent, RecordFact, SendingRefused, SendingUncertain
 from shared.contracts.record import SectionState, Sending
-from shared.db.ledger import LedgerRow
+from shared.db.ledger import LedgerRow, suspects_table
 from shared.stage import Deferred, Done, Outcome, Request, Uncertain, Work
 
 Answer = Outcome | BaseException | Callable[[Work[Any]], Outcome]
@@ -71,10 +71,11 @@ class Out:
 
 
 def delivered(
-    message: Message, *, source: str = "ingest", earlier: int = 0, restated: bool = False, user: str = ""
-) -> Delivery:
+    message: Message, *, source: str = "ingest", earlier: int = 0, restated: bool = False, user: str = "",
+    id: UUID | None = None,
+) -> Delivery:  # fmt: skip
     """A message in hand; on RabbitMQ, of `user`."""
-    envelope = Envelope.of(message, source=source, id=uuid4(), restated=restated)
+    envelope = Envelope.of(message, source=source, id=id or uuid4(), restated=restated)
     return Delivery(replace(envelope, user=user), message, earlier)
 
 
@@ -82,6 +83,9 @@ class FakeBase(SQLModel, registry=registry()):
     """The fake stage's own tables."""
 
     metadata: ClassVar[MetaData] = MetaData(schema="fake")
+
+
+suspects_table(FakeBase.metadata)
 
 
 class FakeRow(LedgerRow, FakeBase, table=True):

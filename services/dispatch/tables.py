@@ -6,7 +6,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared.db.ledger import LedgerRow
+from shared.db.ledger import LedgerRow, suspects_table
 
 SCHEMA = "dispatch"
 REVISION = "0001"
@@ -15,6 +15,9 @@ REVISION = "0001"
 
 class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA, info={"revision": REVISION}))):
     """The tables of this service, and of no other."""
+
+
+suspects_table(Base.metadata)
 
 
 class SendingRow(Base, LedgerRow, table=True):

@@ -12,7 +12,7 @@ from services.iuv.model import NoticeCode
 from shared.creditors import Creditor
 from shared.db.engine import UtcDateTime
 from shared.db.insert import insert_missing
-from shared.db.ledger import LedgerRow
+from shared.db.ledger import LedgerRow, suspects_table
 
 SCHEMA = "iuv"
 REVISION = "0001"
@@ -21,6 +21,9 @@ REVISION = "0001"
 
 class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA, info={"revision": REVISION}))):
     """The registry of this service's tables."""
+
+
+suspects_table(Base.metadata)
 
 
 class IuvRow(Base, LedgerRow, table=True):

@@ -19,7 +19,7 @@ from services.protocol.model import OUTGOING, Entry, RegisterId, register_year, 
 from shared.creditors import Creditor
 from shared.db.engine import UtcDateTime
 from shared.db.insert import insert_missing
-from shared.db.ledger import LedgerRow
+from shared.db.ledger import LedgerRow, suspects_table
 from shared.ids import registration_key
 
 SCHEMA = "protocol"
@@ -30,6 +30,9 @@ PAGE = 500
 
 class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA, info={"revision": REVISION}))):
     """The tables of this service, and of no other."""
+
+
+suspects_table(Base.metadata)
 
 
 class ProtocolRow(Base, LedgerRow, table=True):

@@ -8,7 +8,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 
-from shared.db.ledger import LedgerRow
+from shared.db.ledger import LedgerRow, suspects_table
 
 SCHEMA = "render"
 REVISION = "0001"
@@ -17,6 +17,9 @@ REVISION = "0001"
 
 class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA, info={"revision": REVISION}))):
     """The tables of this service, and of no other."""
+
+
+suspects_table(Base.metadata)
 
 
 class RenderRow(Base, LedgerRow, table=True):

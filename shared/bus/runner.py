@@ -24,6 +24,7 @@ from shared.bus.outages import OUTAGES
 from shared.bus.restating import restated
 from shared.bus.settings import LaneSettings
 from shared.bus.statements import Statements
+from shared.bus.suspects import Suspects
 from shared.bus.sweeper import Sweeper
 from shared.contracts.commands import RecordCommand, Restate
 from shared.contracts.envelope import Envelope
@@ -34,7 +35,6 @@ from shared.wiring import Handler, StageService
 
 log = structlog.get_logger()
 RENEWALS = 20
-DELIVERIES_THAT_KILL = 2
 Publish = Callable[[Sequence[Envelope]], None]
 Asked = tuple[Request, Envelope]
 """A request and the message that it came by."""
@@ -59,6 +59,7 @@ class StageRunner:
         self._now = now
         self.lanes = Lanes(now, LaneSettings().probe_waits)
         self._ledger: Ledger[Any] = Ledger(service.database, service.stage, owner, alive, now)
+        self._suspects = Suspects(service.database, service.stage.row_type)
         self._statements = Statements(self._stage.name, self._stage.states)
         self._sweepers = [
             Sweeper(service.database, unasked.table, unasked.fact, publish, self._source) for unasked in service.unasked
@@ -69,6 +70,14 @@ class StageRunner:
 
     def handle(self, deliveries: Sequence[Delivery]) -> None:
         """One handful, whole. Returns when all that is to be stated is with the broker; raises outages only."""
+        with self._suspects.watched(deliveries) as guilty:
+            if guilty is None:
+                self._handle(deliveries)
+            else:
+                trigger = type(guilty.message) in self._service.triggers
+                self._pass_on(self._statements.condemned(guilty.message, guilty.envelope, trigger=trigger))
+
+    def _handle(self, deliveries: Sequence[Delivery]) -> None:
         asked: list[Asked] = []
         out: list[Envelope] = []
         for delivery in deliveries:
@@ -77,7 +86,9 @@ class StageRunner:
                 for page in restated(message, self._ledger, self.lanes, self._statements):
                     self._publish(page)
             elif type(message) in self._service.triggers:
-                out += self._asked(delivery, asked)
+                if not envelope.restated:  # an old fact told again triggers nothing
+                    assert isinstance(message, RecordCommand | RecordFact)
+                    asked.append((Request.of(message, self._stage.name), envelope))
             elif handler := self._service.handlers.get(type(message)):
                 out += self._statements.answers(self._handled(handler, delivery), envelope)
         out += self._requests(asked)
@@ -106,16 +117,6 @@ class StageRunner:
         except Exception:
             self.lanes.untold()  # the ledger states its facts again, but lanes are only in memory
             raise
-
-    def _asked(self, delivery: Delivery, asked: list[Asked]) -> list[Envelope]:
-        """Put a trigger into the hand, unless it is an old fact told again, or kills whoever takes it."""
-        assert isinstance(delivery.message, RecordCommand | RecordFact)
-        request = Request.of(delivery.message, self._stage.name)
-        if delivery.earlier >= DELIVERIES_THAT_KILL:
-            return [self._failed((request, delivery.envelope), "kills-worker")]
-        if not delivery.envelope.restated:
-            asked.append((request, delivery.envelope))
-        return []
 
     def _handled(self, handler: Handler, delivery: Delivery) -> Sequence[Fact]:
         try:

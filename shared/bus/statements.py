@@ -31,6 +31,7 @@ from shared.metrics import LANE_CLOSED, RECORDS
 from shared.stage import Deferred, Request, Work
 
 log = structlog.get_logger()
+KILLER = "kills-worker"
 UNEXPECTED = "La richiesta non si è potuta eseguire per un errore del sistema: avvisare chi lo gestisce."
 
 
@@ -89,6 +90,14 @@ class Statements:
         if isinstance(message, RecordCommand):
             return [self.failure(Request.of(message, self.stage), code, permanent=True)]
         return []
+
+    def condemned(self, message: Message, cause: Envelope, *, trigger: bool) -> list[Envelope]:
+        """The answer to what killed whoever took it, without taking it."""
+        log.error("stage.kills-worker", message_id=cause.id)
+        facts = self.broken(message, KILLER)
+        if trigger and isinstance(message, RecordFact):
+            facts = [self.failure(Request.of(message, self.stage), KILLER, permanent=True)]
+        return self.answers(facts, cause)
 
     def restated(self, request_id: UUID) -> Envelope:
         """All that a `Restate` asked for was said."""

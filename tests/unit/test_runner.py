@@ -30,7 +30,7 @@ from shared.contracts.facts import (
     StageFailed,
 )
 from shared.contracts.record import Delivery, Orders, Record, SectionState, Sending
-from shared.db.ledger import LedgerState
+from shared.db.ledger import LedgerState, suspects_table
 from shared.stage import Deferred, Outcome, Permanent, Refused, Renew, Transient, Uncertain, Work
 from shared.wiring import Handler, StageService
 from tests.builders import BATCH, a_record
@@ -38,6 +38,7 @@ from tests.databases import a_database
 from tests.fakes import Clock, FakeBase, FakeRow, FakeStage, Killed, Out, delivered, unclear
 
 PARKS = "unexpected-KeyError"
+MESSAGE = uuid4()
 
 
 class Bench:
@@ -353,14 +354,54 @@ def test_an_outage_of_ours_holds_the_handful_and_parks_nobody(bench: Bench, outa
     assert isinstance(only(bench.out), NoticeSent)
 
 
-def test_a_message_that_killed_its_workers_is_parked_and_not_acted_on(bench: Bench) -> None:
+def killed_alone(bench: Bench, command: Message, earlier: int) -> None:
+    """A worker dies with the message alone in hand."""
+
+    def die(_work: object) -> None:
+        raise Killed
+
+    bench.stage.before_mark = die
+    bench.stage.script(2, *([Killed()] if bench.stage.lookable else []))
+    with pytest.raises(Killed):
+        bench.worker().handle([delivered(command, earlier=earlier, id=MESSAGE)])
+    bench.stage.before_mark = lambda _work: None
+
+
+def test_a_message_that_killed_its_workers_alone_is_parked_and_not_acted_on(bench: Bench) -> None:
     command = DispatchNotice(record=a_record())
-    bench.worker().handle([delivered(command, earlier=2)])
+    for earlier in (1, 2):
+        killed_alone(bench, command, earlier)
+    bench.worker().handle([delivered(command, earlier=3, id=MESSAGE)])
     failure = only(bench.out)
     assert isinstance(failure, StageFailed)
     assert (failure.code, failure.permanent) == ("kills-worker", True)
     assert bench.stage.outside == []
-    assert bench.rows() == {}
+
+
+def test_a_message_that_came_often_but_was_alone_at_no_death_is_acted_on(bench: Bench) -> None:
+    """Lost connections, graceful stops and a neighbour that kills are counted by the broker too."""
+    bench.worker().handle([delivered(DispatchNotice(record=a_record()), earlier=9)])
+    assert isinstance(only(bench.out), NoticeSent)
+
+
+def test_an_outage_while_a_message_is_alone_in_hand_is_no_death(bench: Bench) -> None:
+    command = DispatchNotice(record=a_record())
+    bench.out.away = True
+    for earlier in range(1, 6):
+        with pytest.raises(ConnectionError):
+            bench.worker().handle([delivered(command, earlier=earlier, id=MESSAGE)])
+    bench.out.away = False
+    bench.worker().handle([delivered(command, earlier=6, id=MESSAGE)])
+    assert isinstance(only(bench.out), NoticeSent)
+
+
+def test_a_message_that_killed_once_and_was_done_at_last_is_no_suspect_any_more(bench: Bench) -> None:
+    command = DispatchNotice(record=a_record())
+    killed_alone(bench, command, 1)
+    bench.worker().handle([delivered(command, earlier=2, id=MESSAGE)])
+    assert isinstance(only(bench.out), NoticeSent)
+    with bench.database.read() as session:
+        assert session.connection().execute(suspects_table(FakeBase.metadata).select()).all() == []
 
 
 def test_a_fact_that_is_told_again_triggers_nothing(bench: Bench) -> None:
