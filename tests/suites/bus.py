@@ -160,9 +160,13 @@ class House:
     ) -> tuple[Ear, Subscription]:
         ear = ear or Ear()
         subscription = Subscription(self.broker, self.topology, queue, ear, size=size, linger=linger)
+        self.adopt(subscription)
+        return ear, subscription
+
+    def adopt(self, subscription: Subscription) -> None:
+        """Start one that a test made for itself; it ends with the house."""
         self._subscriptions.append(subscription)
         subscription.start()
-        return ear, subscription
 
     def say(self, *messages: Message, source: str = "ingest") -> list[Envelope]:
         envelopes = [Envelope.of(message, source=source) for message in messages]
@@ -176,6 +180,16 @@ class House:
             while (taken := connection.default_channel.basic_get(queue, no_ack=True)) is not None:
                 bodies.append(taken.body if isinstance(taken.body, bytes) else taken.body.encode())
         return bodies
+
+    def quiet(self) -> None:
+        """Nobody consumes any more, and nothing is left in the queues."""
+        for subscription in self._subscriptions:
+            subscription.stop()
+        self._subscriptions.clear()
+        with self.broker.connect() as connection:
+            channel: Any = connection.default_channel
+            for queue in self.topology.queues():
+                channel.queue_purge(queue.name)
 
     def close(self) -> None:
         for subscription in self._subscriptions:
