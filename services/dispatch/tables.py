@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 from shared.db.ledger import LedgerRow, suspects_table
 
 SCHEMA = "dispatch"
-REVISION = "0001"
+REVISION = "0002"
 """The migration that makes these tables; `scripts/revise.py` writes the next."""
 
 

@@ -15,7 +15,7 @@ from shared.db.insert import insert_missing
 from shared.db.ledger import LedgerRow, suspects_table
 
 SCHEMA = "iuv"
-REVISION = "0001"
+REVISION = "0002"
 """The migration that makes these tables; `scripts/revise.py` writes the next."""
 
 

@@ -23,7 +23,7 @@ from shared.db.ledger import LedgerRow, suspects_table
 from shared.ids import registration_key
 
 SCHEMA = "protocol"
-REVISION = "0001"
+REVISION = "0002"
 """The migration that makes these tables; `scripts/revise.py` writes the next."""
 PAGE = 500
 

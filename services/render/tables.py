@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 from shared.db.ledger import LedgerRow, suspects_table
 
 SCHEMA = "render"
-REVISION = "0001"
+REVISION = "0002"
 """The migration that makes these tables; `scripts/revise.py` writes the next."""
 
 
