@@ -158,6 +158,7 @@ def test_a_recovery_that_fails_is_tried_again(house: House, broker: Broker) -> N
     with broker.connect() as connection:
         channel: Any = connection.default_channel
         channel.queue_delete(house.topology.queue("iuv").name)
+        eventually(lambda: not subscription.connected)
         house.topology.declare(connection)
     assert tried.acquire(timeout=DEADLINE)
     assert tried.acquire(timeout=DEADLINE)
