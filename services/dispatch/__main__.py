@@ -7,7 +7,7 @@ import sys
 from services.dispatch.wire import CONSUMES, wire
 from shared.process import main, stage_service
 
-SERVICE = stage_service("dispatch", wire, CONSUMES, secrets=("mailboxes",))
+SERVICE = stage_service("dispatch", wire, CONSUMES, secrets=("mailboxes",), documents="read")
 
 if __name__ == "__main__":
     sys.exit(main(SERVICE, sys.argv[1:]))

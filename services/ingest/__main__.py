@@ -27,7 +27,7 @@ def assemble(around: Surroundings) -> Part:
     )
 
 
-SERVICE = Service("ingest", assemble)
+SERVICE = Service("ingest", assemble, documents="write")
 
 if __name__ == "__main__":
     sys.exit(main(SERVICE, sys.argv[1:]))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from services.status.adapters.face import Face
+from services.status.adapters.face import AddressTaken, Face
 from services.status.settings import StatusSettings
 from services.status.wire import CONSUMES, wire
 from shared.bus.consumer import Delivery
@@ -27,8 +27,7 @@ def assemble(around: Surroundings) -> Part:
         status.take([delivery.envelope for delivery in deliveries])
 
     def start() -> None:
-        face.start()
-        log.info("status.listening", port=face.port)
+        log.info("status.listening", port=face.start())
 
     def leave() -> None:
         status.context.hub.close()
@@ -45,7 +44,7 @@ def assemble(around: Surroundings) -> Part:
     )
 
 
-SERVICE = Service("status", assemble)
+SERVICE = Service("status", assemble, refusals=(AddressTaken,), documents="write")
 
 if __name__ == "__main__":
     sys.exit(main(SERVICE, sys.argv[1:]))

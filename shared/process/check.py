@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from sqlalchemy import text
 
@@ -16,7 +18,7 @@ WRONG = 1
 
 def check(service: Service, around: Surroundings) -> int:
     """Print what is wrong; 0 where nothing is, 1 otherwise. The service is wired, but takes no message."""
-    found = [*_database(service, around), *_broker(around)]
+    found = [*_database(service, around), *_broker(around), *_documents(service, around)]
     around.held.close()
     for sentence in found:
         print(f"{service.name}: {sentence}", file=sys.stderr)
@@ -47,3 +49,16 @@ def _broker(around: Surroundings) -> Iterator[str]:
     else:
         if lacking:
             yield f"su RabbitMQ mancano {', '.join(lacking)}: caricare le definizioni, o staffetta topology apply"
+
+
+def _documents(service: Service, around: Surroundings) -> Iterator[str]:
+    folder = around.settings.documents_folder
+    if service.documents == "write" and not os.access(_there(folder), os.W_OK | os.X_OK):
+        yield f"nella cartella dei documenti {folder} non si può scrivere: controllare STAFFETTA_DOCUMENTS"
+    if service.documents == "read" and not os.access(folder, os.R_OK | os.X_OK):
+        yield f"la cartella dei documenti {folder} non c'è o non si può leggere: controllare STAFFETTA_DOCUMENTS"
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists: it is made with the first document."""
+    return folder if folder.exists() or folder == folder.parent else _there(folder.parent)

@@ -22,6 +22,7 @@ from shared.contracts.envelope import Envelope
 from shared.process.clock import Clock
 from shared.process.health import OK, Health, ready
 from shared.process.parts import Part, Service, Surroundings
+from shared.process.setting_up import WrongSetting
 from shared.wiring import Consumes
 
 log = structlog.get_logger()
@@ -51,8 +52,12 @@ class Life:
         with self._signals(), self._health():
             log.info("process.started", service=self._service.name, owner=self._around.owner)
             part = self._assembled()
-            if part is not None and self._await_topology():
-                self._work(part)
+            if part is not None:
+                part.start()
+                if self._await_topology():
+                    self._work(part)
+                part.leave()
+                self._let_go()
             self._leave()
         log.info("process.left", service=self._service.name)
         return 0
@@ -88,7 +93,6 @@ class Life:
 
     def _work(self, part: Part) -> None:
         self._clock = Clock(part.ticks, part.recover, self._stopping)
-        part.start()
         for consumes, handle in part.handlers.items():
             read = part.readers.get(consumes.queue, Envelope.message)
             self._subscriptions += [self._subscription(consumes, handle, read) for _ in range(consumes.consumers)]
@@ -96,10 +100,6 @@ class Life:
             subscription.start()
         self._clock.start()
         self._stopping.wait()
-        part.leave()
-        with ThreadPoolExecutor(len(self._subscriptions)) as pool:
-            list(pool.map(lambda each: each.stop(self._left()), self._subscriptions))
-        self._clock.join(min(CLOCK_SECONDS, self._left()))
 
     def _subscription(self, consumes: Consumes, handle: Handle, read: Read) -> Subscription:
         return Subscription(
@@ -117,6 +117,13 @@ class Life:
             self._clock.recover()
 
     # -- leaving
+
+    def _let_go(self) -> None:
+        """Finish the handfuls in hand, side by side."""
+        with ThreadPoolExecutor(len(self._subscriptions) or 1) as pool:
+            list(pool.map(lambda each: each.stop(self._left()), self._subscriptions))
+        if self._clock is not None:
+            self._clock.join(min(CLOCK_SECONDS, self._left()))
 
     def _left(self) -> float:
         return max(0.1, self._asked_at + LEAVE_SECONDS - time.monotonic())
@@ -156,7 +163,13 @@ class Life:
             yield
             return
         metrics.READY.labels(self._service.name).set_function(lambda: ready(self._checks()))
-        health = Health(settings.health_host, settings.health_port, self._checks, metrics.text)
+        try:
+            health = Health(settings.health_host, settings.health_port, self._checks, metrics.text)
+        except OSError as error:
+            raise WrongSetting(
+                f"Il servizio non può rispondere su {settings.health_host}:{settings.health_port} ({error.strerror}): cambiare "
+                "STAFFETTA_HEALTH_HOST o STAFFETTA_HEALTH_PORT."
+            ) from error
         log.info("process.health", service=self._service.name, port=health.port)
         try:
             yield

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from shared.bus.connection import Broker
@@ -19,6 +19,8 @@ from shared.creditors.checks import SecretOf
 from shared.db.engine import Database
 from shared.settings import Settings
 from shared.wiring import Consumes, Setup
+
+Documents = Literal["", "read", "write"]
 
 
 def nothing() -> None:
@@ -37,7 +39,7 @@ class Tick:
 class Part:
     """A service, assembled. Its process calls
 
-    `start` once the topology stands, before the first message; `recover` when messages are being taken, and again after
+    `start` at once, whether or not the broker is there; `recover` when messages are being taken, and again after
     the topology had been lost; `leave` when it is asked to stop, before the handfuls in hand are waited for; `close` last.
     """
 
@@ -75,10 +77,11 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that can be run: its name, how it is assembled, the secrets of the creditors' file that it needs, and the
-    exceptions by which it refuses a configuration (their text is Italian)."""
+    """A service that can be run: its name, how it is assembled, the secrets of the creditors' file that it needs, the
+    exceptions by which it refuses a configuration (their text is Italian), and what it does with documents."""
 
     name: str
     assemble: Callable[[Surroundings], Part]
     secrets: frozenset[SecretOf] = frozenset()
     refusals: tuple[type[Exception], ...] = ()
+    documents: Documents = ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from shared.bus.runner import StageRunner
 from shared.creditors.checks import SecretOf
-from shared.process.parts import Part, Service, Surroundings, Tick
+from shared.process.parts import Documents, Part, Service, Surroundings, Tick
 from shared.wiring import Consumes, Setup, StageService
 
 SWEEP_SECONDS = 3.0
@@ -19,6 +19,7 @@ def stage_service(
     *,
     secrets: Iterable[SecretOf] = (),
     refusals: tuple[type[Exception], ...] = (),
+    documents: Documents = "",
 ) -> Service:
     """The service of a stage. Replicas cannot tell whether another owner lives: a lease ends by its time alone."""
 
@@ -38,4 +39,4 @@ def stage_service(
             close=close,
         )
 
-    return Service(name, assemble, frozenset(secrets), refusals)
+    return Service(name, assemble, frozenset(secrets), refusals, documents)

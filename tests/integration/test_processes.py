@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -171,6 +172,19 @@ def test_it_recovers_when_the_queues_were_lost_and_stand_again(site: Site) -> No
     until(lambda: site.recoveries() == 2)
 
 
+def test_the_pages_answer_while_the_broker_is_away(site: Site) -> None:
+    pages = free_port()
+    with (site.folder / "log").open("ab") as log:
+        site.process = subprocess.Popen(
+            [sys.executable, "-m", "services.status"], cwd=ROOT, stderr=log,
+            env=site.environment | {"STAFFETTA_BROKER_URL": f"amqp://127.0.0.1:{free_port()}", "STAFFETTA_HTTP_PORT": str(pages)},
+        )  # fmt: skip
+    until(lambda: site.checks() == (503, {"database": "ok", "topology": "missing"}))
+    assert httpx.get(f"http://127.0.0.1:{pages}/api/v1/batches", timeout=30).status_code == 200
+    site.process.terminate()
+    assert site.process.wait(LEAVE_SECONDS) == 0
+
+
 # -- before it starts
 
 
@@ -217,6 +231,22 @@ def test_a_wrong_configuration_is_refused_in_one_sentence(
     assert told.returncode == 2
     assert sentence in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize("variable", ["STAFFETTA_HEALTH_PORT", "STAFFETTA_HTTP_PORT"])
+def test_a_taken_port_is_told_and_not_waited_for(site: Site, variable: str) -> None:
+    site.topology.declare(site.connection)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        told = called("status", **site.environment | {variable: str(taken.getsockname()[1])})
+    assert told.returncode == 2
+    assert variable in told.stderr
+
+
+def test_a_check_looks_at_the_documents(site: Site) -> None:
+    site.topology.declare(site.connection)
+    told = called("dispatch", "--check", **site.environment)
+    assert told.returncode == 1
+    assert f"la cartella dei documenti {site.folder}/databases/documents non c'è" in told.stderr
 
 
 def test_a_service_asks_for_its_own_secrets_only(tmp_path: Path) -> None:
