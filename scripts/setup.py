@@ -37,10 +37,12 @@ BROWSERS = ("chromium", "google-chrome")
 # What the Node.js inside playwright loads, and the Debian package that has it.
 DRIVER_LIBRARIES = {"libatomic.so.1": "libatomic1"}
 
-# Debian's packages from which tests start servers of their own (tests/servers), and what they start.
+# Debian's packages from which tests start servers of their own (tests/servers), and what they start; systemd looks at the
+# units (tests/architecture/test_deployment.py), and need not run.
 SERVERS = {
     "rabbitmq-server": "usr/lib/rabbitmq/bin/rabbitmq-server",
     "postgresql": "usr/lib/postgresql/*/bin/postgres",
+    "systemd": "usr/bin/systemd-analyze",
 }
 
 # What WeasyPrint loads by name at run time, and the Debian package that has it.
