@@ -48,7 +48,7 @@ class Installation:
             "STAFFETTA_FOLDER": str(self.folder),
             "STAFFETTA_DATABASE_URL": _sqlalchemy(self.database),
             "STAFFETTA_LOG_LEVEL": "WARNING",
-            "STAFFETTA_STATUS_HTTP_PORT": "0",
+            "STAFFETTA_HTTP_PORT": "0",
         }
 
     def request(self, sheet: Path) -> UUID:
