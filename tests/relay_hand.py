@@ -54,6 +54,7 @@ class RelayAnywhere(Relay):
 @contextmanager
 def relay_at(folder: Path, creditors: Creditors) -> Iterator[Relay]:
     """A relay at work on a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     relay = RelayAnywhere(folder, creditors)
     try:
         relay.start()
