@@ -13,6 +13,8 @@ from shared.contracts.record import (
     Delivery,
     DocumentRef,
     Documents,
+    Instalment,
+    InstalmentCode,
     Payment,
     Position,
     ProtocolRequest,
@@ -54,3 +56,28 @@ def a_rendered_record(row: int = 2, **parts: Any) -> Record:
     )
     documents = Documents(order=1, state=SectionState.DONE, notice=a_document(f"%PDF-1.7 notice {row}".encode()))
     return a_record(row, **{"position": position, "documents": documents, **parts})
+
+
+def a_record_in_instalments(count: int, row: int = 2, *, in_full: bool = True, **parts: Any) -> Record:
+    """A rendered record to be paid in `count` instalments, each with a notice code of its own, or in full as well."""
+    record = a_rendered_record(row)
+    assert record.position is not None
+    numbers = range(1, count + 1)
+    payment = record.payment.model_copy(
+        update={
+            "instalments": [
+                Instalment(number=n, amount_cents=8505 + n, due_date=date(2027 + n // 12, 1 + n % 12, 15))
+                for n in numbers
+            ],
+            "in_full": in_full,
+        }
+    )
+    position = record.position.model_copy(
+        update={
+            "instalments": [
+                InstalmentCode(number=n, iuv=f"120000000000{n:05}", notice_code=f"3120000000000{n:05}") for n in numbers
+            ],
+            **({} if in_full else {"iuv": "", "notice_code": ""}),
+        }
+    )
+    return record.model_copy(update={"payment": payment, "position": position, **parts})

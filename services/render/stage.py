@@ -54,9 +54,11 @@ class RenderStage:
     def acted_on(self, request: Request) -> object:
         """All that is printed."""
         record = request.record
+        position = record.position
         return {
             **record.model_dump(mode="json", include={"creditor", "debtor", "payment", "letter", "columns"}),
-            "notice_code": record.position.notice_code if record.position else "",
+            "notice_code": position.notice_code if position else "",
+            "instalments": {each.number: each.notice_code for each in position.instalments} if position else {},
         }
 
     def reserve(self, session: Session, works: Sequence[Work[RenderRow]]) -> None:  # noqa: ARG002
@@ -83,6 +85,8 @@ class RenderStage:
     def _hindrance(self, record: Record) -> Outcome | None:
         position = record.position
         if position is None or position.state is not SectionState.DONE:
+            return Permanent("no-position")
+        if [each.number for each in position.instalments] != [each.number for each in record.payment.instalments]:
             return Permanent("no-position")
         code = misfit(record, self._creditors)
         return Permanent(code) if code else None

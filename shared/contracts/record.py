@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.contracts.base import Channel, Contract, StageName
 
 Cents = Annotated[int, Field(ge=1, le=99_999_999_999)]
+MOST_INSTALMENTS: Final = 12
+"""The most that the official layouts have a place for."""
 
 
 class DocumentRef(Contract):
@@ -51,13 +53,37 @@ class Debtor(Contract):
         return "F" if len(self.fiscal_code) == 16 else "G"
 
 
+class Instalment(Contract):
+    """One *rata*: paid by a notice code of its own, which the position holds under the same number."""
+
+    number: Annotated[int, Field(ge=1, le=MOST_INSTALMENTS)]
+    amount_cents: Cents
+    due_date: date
+
+
 class Payment(Contract):
     """What is asked. `due_date` means 23:59:59 Europe/Rome of that day."""
 
     payment_type: str
     amount_cents: Cents
+    """In full: what the one notice asks for, or the whole debt where only instalments are paid."""
     due_date: date
     reason: Annotated[str, Field(min_length=1, max_length=140)]
+    due_date_printed: bool = True
+    """`False`: the notice names no due date (guide, *avviso senza scadenza*). pagoPA's position has one all the same."""
+    instalments: Annotated[list[Instalment], Field(max_length=MOST_INSTALMENTS)] = []
+    """None, or two and more, numbered from one in the order in which they fall due."""
+    in_full: bool = True
+    """`False`: only the instalments can be paid, and the full amount has no notice code."""
+
+    @model_validator(mode="after")
+    def _numbered(self) -> Self:
+        numbers = [each.number for each in self.instalments]
+        if len(numbers) == 1 or numbers != list(range(1, len(numbers) + 1)):
+            raise ValueError("instalments: two or more, numbered from one")
+        if not (self.in_full or numbers):
+            raise ValueError("without instalments the full amount is what is paid")
+        return self
 
 
 class Delivery(Contract):
@@ -105,13 +131,23 @@ class Section(Contract):
         return self.order, RANK[self.state]
 
 
+class InstalmentCode(Contract):
+    """The notice code of one instalment."""
+
+    number: Annotated[int, Field(ge=1, le=MOST_INSTALMENTS)]
+    iuv: str
+    notice_code: str
+
+
 class Position(Section):
     """Written by iuv: the debt position at pagoPA."""
 
     iupd: str = ""
     iuv: str = ""
     notice_code: str = ""
-    """NAV, *codice avviso*: 18 digits."""
+    """NAV, *codice avviso*: 18 digits; empty where only instalments are paid."""
+    instalments: list[InstalmentCode] = []
+    """By number, one for each instalment of the payment."""
 
 
 class Documents(Section):

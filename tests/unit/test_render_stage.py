@@ -19,7 +19,7 @@ from shared.creditors import load_creditors
 from shared.db.ledger import fingerprint
 from shared.documents import FolderStore
 from shared.stage import Done, Outcome, Permanent, Refused, Request, Transient, Work
-from tests.builders import a_document, a_record, a_rendered_record
+from tests.builders import a_document, a_record, a_record_in_instalments, a_rendered_record
 
 ROOT = Path(__file__).resolve().parents[2]
 CREDITORS = load_creditors(ROOT / "deploy/examples/creditors.toml")
@@ -141,3 +141,24 @@ def test_previews_of_many_records_are_printed_together_and_answered_in_order(tmp
     assert [fact.letter for fact in facts[1:]] == [None] * 4
     assert all(job.preview for job in press.asked)
     assert all(bool(fact.detail) == bool(fact.code) for fact in facts)
+
+
+def test_instalments_without_notice_codes_are_not_printed(tmp_path: Path) -> None:
+    record, press = a_record_in_instalments(3), FakePress()
+    assert record.position is not None
+    short = record.position.model_copy(update={"instalments": record.position.instalments[:2]})
+    assert stage(tmp_path, press).act([work(record.model_copy(update={"position": short}))]) == [
+        Permanent("no-position")
+    ]
+    assert press.asked == []
+
+
+def test_another_code_of_an_instalment_is_another_notice(tmp_path: Path) -> None:
+    printing, record = stage(tmp_path, FakePress()), a_record_in_instalments(3)
+    assert record.position is not None
+    *rest, last = record.position.instalments
+    other = record.position.model_copy(
+        update={"instalments": [*rest, last.model_copy(update={"notice_code": "312000000000099999"})]}
+    )
+    asked = [work(each).request for each in (record, record.model_copy(update={"position": other}))]
+    assert len({fingerprint(printing.acted_on(request)) for request in asked}) == 2
