@@ -28,6 +28,7 @@ from shared.bus.topology import Topology
 from tests.e2e.run_hand import ROOT, STAFFETTA, due
 from tests.servers import free_port, postgresql, rabbitmq
 
+EXAMPLES = ROOT / "deploy" / "examples"
 SERVICES = ("ingest", "iuv", "render", "protocol", "dispatch", "status")
 FINAL = frozenset({"sent", "to-verify", "by-hand", "to-correct", "stuck", "cancelled"})
 """States of a record that the machine does not leave by itself."""
@@ -51,9 +52,13 @@ class Installation:
         database_url: str,
         namespace: str,
         environment: Mapping[str, str] | None = None,
+        *,
+        examples: Path = EXAMPLES,
+        logins: Mapping[str, str] | None = None,
     ) -> None:
-        """`database_url`: `postgresql+psycopg://`, of a role that may create schemas."""
-        self.folder = folder
+        """`database_url`: `postgresql+psycopg://`, of a role that may create schemas. `examples`: where the creditors' file
+        and what it names are. `logins`: service → the broker's URL with a user of its own."""
+        self.folder, self._examples, self._logins = folder, examples, logins or {}
         self.broker_url, self.database_url = broker_url, database_url
         self.topology = Topology(namespace)
         self.pagopa, self.mail = folder / "pagopa", folder / "mail"
@@ -76,7 +81,7 @@ class Installation:
     def _creditors(self) -> Path:
         """The rehearsal file, with these simulators' ports."""
         home = self.folder / "creditors"
-        shutil.copytree(ROOT / "deploy" / "examples", home, dirs_exist_ok=True)
+        shutil.copytree(self._examples, home, dirs_exist_ok=True)
         path = home / "creditors.toml"
         told = path.read_text(encoding="utf-8")
         told = re.sub(r"127\.0\.0\.1:\d+/gpd", f"127.0.0.1:{self._ports['pagopa']}/gpd", told)
@@ -125,8 +130,10 @@ class Installation:
 
     def start_service(self, name: str, point: str = "none", call: int = 1) -> None:
         """With a kill point: see tests/crash/service.py."""
-        health = {"STAFFETTA_HEALTH_PORT": str(self._ports[name])}
-        self._spawn(name, sys.executable, "-m", "tests.crash.service", name, point, str(call), more=health)
+        own = {"STAFFETTA_HEALTH_PORT": str(self._ports[name])}
+        if name in self._logins:
+            own["STAFFETTA_BROKER_URL"] = self._logins[name]
+        self._spawn(name, sys.executable, "-m", "tests.crash.service", name, point, str(call), more=own)
 
     def until_ready(self, *names: str) -> None:
         """Until these (all) services say so."""
@@ -211,10 +218,15 @@ class Installation:
 
 @contextmanager
 def installed(
-    folder: Path, broker_url: str, database_url: str, namespace: str, environment: Mapping[str, str] | None = None
+    folder: Path,
+    broker_url: str,
+    database_url: str,
+    namespace: str,
+    environment: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> Iterator[Installation]:
-    """Started, and ended with whatever a test left alive."""
-    here = Installation(folder, broker_url, database_url, namespace, environment)
+    """Started, and ended with whatever a test left alive. `more`: see `Installation`."""
+    here = Installation(folder, broker_url, database_url, namespace, environment, **more)
     try:
         here.start()
         yield here
