@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +24,7 @@ from shared.contracts.record import (
     Record,
     SectionState,
 )
+from shared.creditors.letters import pack
 from shared.documents import PDF
 from shared.ids import record_id
 
@@ -30,6 +34,23 @@ BATCH = UUID("0191e0c0-0000-7000-8000-000000000001")
 def a_document(content: bytes = b"%PDF-1.7 notice") -> DocumentRef:
     """A reference to a PDF with this content."""
     return DocumentRef(sha256=hashlib.sha256(content).hexdigest(), media_type=PDF, size=len(content))
+
+
+def a_letter_folder(folder: Path, page: str, columns: Sequence[str] = (), **files: str) -> Path:
+    """A letter's folder: this page, these columns, and `files` (`letter_css` is `letter.css`)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "letter.html").write_text(page, "utf-8")
+    (folder / "letter.toml").write_text(f"columns = {json.dumps(list(columns), ensure_ascii=False)}\n", "utf-8")
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text, "utf-8")
+    return folder
+
+
+def a_letter_archive(page: str, columns: Sequence[str] = (), manifest: str = "", **files: str) -> bytes:
+    """The same, packed."""
+    first = f"columns = {json.dumps(list(columns), ensure_ascii=False)}\n{manifest}"
+    texts = {"letter.toml": first, "letter.html": page} | {name.replace("_", "."): text for name, text in files.items()}
+    return pack({name: text.encode() for name, text in texts.items()})
 
 
 def a_record(row: int = 2, **parts: Any) -> Record:

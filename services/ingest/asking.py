@@ -18,6 +18,9 @@ from shared.creditors import Creditor
 REFUSALS = {
     "unknown-creditor": "L'ente creditore indicato non è configurato.",
     "no-mailbox": "L'ente non ha una casella configurata per questo tipo di spedizione: scegline un altro.",
+    "letter-unreadable": "Il modello di lettera non si può leggere: avvisa chi lo gestisce.",
+    "letter-columns-changed": "Il modello di lettera ora chiede altre colonne: chi gestisce il sistema deve riavviarlo, poi "
+    "ripeti.",
     "registration-incomplete": "Per la protocollazione servono classificazione e ufficio mittente: compilali.",
     "batch-cancelled": "L'invio massivo è stato interrotto: per un nuovo elenco avvia un nuovo invio massivo.",
     "unexpected": "La richiesta non si è potuta leggere per un errore del sistema: avvisa chi lo gestisce.",

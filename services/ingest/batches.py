@@ -19,7 +19,7 @@ from sqlmodel import Session, col, select
 from services.ingest.asking import REFUSALS, WholeRequest, allow, check_options
 from services.ingest.merging import Incoming, disturbed, held_rows
 from services.ingest.model import content_hash, duplicate_key
-from services.ingest.reading import CHUNK, chunks, counted, opened, record_of, row_of
+from services.ingest.reading import CHUNK, chunks, counted, opened, record_of, row_of, template_of
 from services.ingest.refusals import Refusal, answered, keep, refused
 from services.ingest.restate import batch_facts
 from services.ingest.row_facts import row_facts
@@ -110,10 +110,11 @@ class Batches:
     def _first(self, request: WholeRequest) -> None:
         """Read the spreadsheet, a chunk of rows in each transaction; what a crash left half-way is read anew."""
         with opened(request, self._documents, self._creditors) as reading:
+            template = template_of(request, self._documents, self._creditors)
             batch, before = self._begin(request)
             numbers: set[int] = set()
             for chunk in chunks(reading):
-                rows = [row_of(request, checked, batch.revision) for checked in chunk]
+                rows = [row_of(request, checked, batch.revision, template=template) for checked in chunk]
                 numbers.update(row.number for row in rows)
                 self._replace([], rows)
                 self._say(row_facts(rows, batch.revision), batch.id)
@@ -147,6 +148,7 @@ class Batches:
 
     def _merge(self, before: Batch, request: WholeRequest) -> None:
         with opened(request, self._documents, self._creditors) as reading:
+            template = template_of(request, self._documents, self._creditors)
             incoming: dict[int, Incoming] = {}
             for checked in reading:
                 record = record_of(request, checked)
@@ -158,7 +160,7 @@ class Batches:
                 raise Refusal("rows-changed", trouble)
             for chunk in chunks(reading):
                 fresh = [
-                    row_of(request, checked, batch.revision)
+                    row_of(request, checked, batch.revision, template=template)
                     for checked in chunk
                     if checked.row not in held or not held[checked.row].begun
                 ]

@@ -14,8 +14,9 @@ from services.ingest.model import RowState, content_hash, duplicate_key
 from services.ingest.refusals import Refusal
 from services.ingest.tables import Row
 from services.ingest.tracciato import CheckedRow, Listing, Reading, read_tracciato, to_record
-from shared.contracts.record import Record
+from shared.contracts.record import DocumentRef, Record
 from shared.creditors import Creditors
+from shared.creditors.letters import ARCHIVE, LetterWrong, manifest_of, pack, read_folder
 from shared.documents import DocumentCorrupt, DocumentMissing, DocumentStore
 from shared.ids import record_id
 
@@ -44,14 +45,38 @@ def chunks(rows: Iterable[CheckedRow]) -> Iterator[list[CheckedRow]]:
         yield chunk
 
 
-def record_of(request: WholeRequest, checked: CheckedRow) -> Record | None:
+def template_of(request: WholeRequest, documents: DocumentStore, creditors: Creditors) -> DocumentRef | None:
+    """The letter's template as it is now, put into the store: the rows that are read now keep it, whatever becomes of the
+    folder. Raises `Refusal` for one that changed its columns since we started, or that cannot be read."""
+    options = request.options
+    payment_type = creditors.creditors[request.creditor].payment_types.get(options.payment_type)
+    letter = payment_type.letters.get(options.letter or "") if payment_type else None
+    if letter is None:
+        return None
+    try:
+        files = read_folder(letter.template)
+        columns = manifest_of(files).columns
+    except (OSError, LetterWrong):
+        raise Refusal("letter-unreadable") from None
+    if columns != letter.columns:
+        raise Refusal("letter-columns-changed")
+    return documents.put(pack(files), ARCHIVE)
+
+
+def record_of(request: WholeRequest, checked: CheckedRow, template: DocumentRef | None = None) -> Record | None:
     """The record of a row that can go on."""
     if not checked.accepted:
         return None
-    return to_record(checked, request.batch_id, request.creditor, request.options.letter)
+    options = request.options
+    return to_record(
+        checked, request.batch_id, request.creditor, options.letter, template,
+        merged=options.merged and options.letter is not None,
+    )  # fmt: skip
 
 
-def row_of(request: WholeRequest, checked: CheckedRow, revision: int, reference: str = "") -> Row:
+def row_of(
+    request: WholeRequest, checked: CheckedRow, revision: int, reference: str = "", *, template: DocumentRef | None
+) -> Row:
     """A row that was never issued. `reference`: another system's, that wants to hear of it."""
     row = Row(
         id=record_id(request.batch_id, checked.row), batch_id=request.batch_id, number=checked.row,
@@ -60,7 +85,7 @@ def row_of(request: WholeRequest, checked: CheckedRow, revision: int, reference:
         problems=[problem.model_dump(mode="json") for problem in checked.problems],
         warnings=[warning.model_dump(mode="json") for warning in checked.warnings],
     )  # fmt: skip
-    record = record_of(request, checked)
+    record = record_of(request, checked, template)
     if record is not None and reference:
         record, row.news, row.told = record.model_copy(update={"reference": reference}), 1, 1
     if record is None:

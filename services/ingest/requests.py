@@ -19,7 +19,7 @@ from services.ingest.asking import WholeRequest, allow, check_options, further
 from services.ingest.form import SENTENCES, WrongRecord, check_form, refused
 from services.ingest.granting import check_grant, count_records, count_request
 from services.ingest.intake import NoRequest
-from services.ingest.reading import counted, row_of
+from services.ingest.reading import counted, row_of, template_of
 from services.ingest.refusals import Refusal
 from services.ingest.restate import batch_facts, pages
 from services.ingest.row_facts import row_facts
@@ -141,12 +141,12 @@ class Requests:
     def _first(self, request: WholeRequest, content: bytes, grant: Client) -> Batch:
         creditor = check_options(request, self._creditors.creditors.get(request.creditor))
         listing = Listing(request.records, request.options, creditor)
-        rows = []
+        template, rows = template_of(request, self._documents, self._creditors), []
         for checked, record in zip(listing, request.records, strict=True):
             if checked.problems:
                 first = checked.problems[0]
                 raise WrongRecord(first.code, record.reference, field_of(first.column), first.message)
-            rows.append(row_of(request, checked, 1, record.reference))
+            rows.append(row_of(request, checked, 1, record.reference, template=template))
         now = self._now()
         batch = Batch(
             id=request.batch_id, client=request.client, request_id=request.request_id, creditor=request.creditor,

@@ -12,11 +12,13 @@ from shared.contracts.record import Record
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A record to print. `dated` is the letter's date; `preview`: the letter alone, as FAC-SIMILE, position or not."""
+    """A record to print. `dated` is the letter's date; `template`, the archive of its template's folder (none: the one that
+    was there at start); `preview`: as FAC-SIMILE, position or not."""
 
     record: Record
     dated: date
     preview: bool = False
+    template: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,14 @@ from shared.contracts.commands import PreviewRecord
 from shared.contracts.facts import NoticeRendered, PreviewRendered, RecordFact, RenderRefused
 from shared.contracts.record import DocumentRef, Documents, Record, SectionState
 from shared.creditors import Creditors
-from shared.documents import PDF, DocumentStore
+from shared.documents import PDF, DocumentCorrupt, DocumentMissing, DocumentStore
 from shared.stage import Done, Outcome, Permanent, Refused, Request, Transient, Work
 
 if TYPE_CHECKING:
     from sqlmodel import Session
 
 LANE = "render"
+PRINTED = {"creditor", "debtor", "payment", "letter", "letter_template", "merged", "columns"}
 
 
 def misfit(record: Record, creditors: Creditors) -> str | None:
@@ -28,7 +29,9 @@ def misfit(record: Record, creditors: Creditors) -> str | None:
     payment_type = creditor.payment_types.get(record.payment.payment_type) if creditor else None
     if payment_type is None:
         return "unknown-payment-type" if creditor else "unknown-creditor"
-    return "unknown-letter" if record.letter is not None and record.letter not in payment_type.letters else None
+    if record.letter is None or record.letter_template is not None:
+        return None
+    return None if record.letter in payment_type.letters else "unknown-letter"
 
 
 class RenderStage:
@@ -56,7 +59,7 @@ class RenderStage:
         record = request.record
         position = record.position
         return {
-            **record.model_dump(mode="json", include={"creditor", "debtor", "payment", "letter", "columns"}),
+            **record.model_dump(mode="json", include=PRINTED),
             "notice_code": position.notice_code if position else "",
             "instalments": {each.number: each.notice_code for each in position.instalments} if position else {},
         }
@@ -71,12 +74,12 @@ class RenderStage:
 
     def act(self, works: Sequence[Work[RenderRow]]) -> Sequence[Outcome]:
         """Print the handful, put the documents into the store."""
-        outcomes = {work.request.key: self._hindrance(work.request.record) for work in works}
-        fit = [work for work in works if outcomes[work.request.key] is None]
-        answers = self._press.make([Job(work.request.record, work.row.dated or self._today()) for work in fit])
-        for work, answer in zip(fit, answers, strict=True):
-            outcomes[work.request.key] = self._outcome(answer, work.request.order)
-        return [outcome for work in works if (outcome := outcomes[work.request.key]) is not None]
+        asked = [self._hindrance(work.request.record) or self._job(work) for work in works]
+        answers = iter(self._press.make([each for each in asked if isinstance(each, Job)]))
+        return [
+            self._outcome(next(answers), work.request.order) if isinstance(each, Job) else each
+            for work, each in zip(works, asked, strict=True)
+        ]
 
     def look(self, work: Work[RenderRow]) -> Outcome | None:  # noqa: ARG002
         """Nothing is known outside: print again."""
@@ -91,6 +94,15 @@ class RenderStage:
         code = misfit(record, self._creditors)
         return Permanent(code) if code else None
 
+    def _job(self, work: Work[RenderRow]) -> Job | Outcome:
+        record = work.request.record
+        try:
+            return Job(record, work.row.dated or self._today(), template=template(self._documents, record))
+        except (DocumentMissing, DocumentCorrupt):
+            return Permanent("letter-template-missing")
+        except OSError:
+            return Transient("document-store-failed", lane=True)
+
     def _outcome(self, answer: Answer, order: int) -> Outcome:
         match answer:
             case Printed():
@@ -103,6 +115,11 @@ class RenderStage:
                 return Refused(code, detail)
             case Misprint(code) | Lost(code):
                 return Permanent(code)
+
+
+def template(documents: DocumentStore, record: Record) -> bytes | None:
+    """The letter's template as it was when the row was read. Raises as `DocumentStore.get` does."""
+    return None if record.letter_template is None else documents.get(record.letter_template)
 
 
 def keep(documents: DocumentStore, content: bytes | None) -> DocumentRef | None:

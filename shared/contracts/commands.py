@@ -43,6 +43,8 @@ class BatchOptions(Contract):
     due_date: date
     reason: Annotated[str, LONGEST] = ""
     letter: Annotated[str, LONGEST] | None = None
+    merged: bool = False
+    """Letter and notice in one PDF, the letter first; otherwise they are two attachments."""
     register_options: RegisterOptions | None = None
 
 
@@ -170,7 +172,7 @@ class WithdrawPosition(RecordCommand):
 
 
 class PreviewRecord(RecordCommand):
-    """Make the letter of a record that has no IUV yet, as FAC-SIMILE. `revision`: of the row that it shows."""
+    """Make notice and letter of a record that has no IUV yet, as FAC-SIMILE. `revision`: of the row that they show."""
 
     owner: ClassVar[str] = "render"
     revision: int = 1

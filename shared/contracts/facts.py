@@ -216,13 +216,15 @@ class RenderRefused(RecordFact):
 
 
 class PreviewRendered(Fact):
-    """The letter of a record, as FAC-SIMILE. Not a section: nothing is issued by it."""
+    """Notice and letter of a record, as FAC-SIMILE; the notice has no code that could be paid. Not a section: nothing is
+    issued by it. `code` and `detail`: why one of them could not be made."""
 
     owner: ClassVar[str] = "render"
     batch_id: UUID
     record_id: UUID
     revision: int = 1
     letter: DocumentRef | None = None
+    notice: DocumentRef | None = None
     code: str = ""
     detail: str = ""
 

@@ -205,6 +205,10 @@ class Record(Contract):
     delivery: Delivery
     protocol: ProtocolRequest | None = None
     letter: str | None = None
+    letter_template: DocumentRef | None = None
+    """The version of the letter's template that was there when the row was read: what is previewed is what is printed."""
+    merged: bool = False
+    """Letter and notice are one document, kept as the notice."""
     columns: dict[str, str] = {}
     reference: str = ""
     """What another system calls it, where one asked for it."""

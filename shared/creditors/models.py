@@ -18,6 +18,7 @@ from stdnum.it import iva
 from shared.contracts.base import Channel, Phase
 from shared.creditors.hours import PATTERN as HOURS_PATTERN
 from shared.creditors.hours import WEEK, Day, minutes, opens_at
+from shared.creditors.letters import manifest_of, read_folder
 
 LOOPBACK = "127.0.0.1"
 
@@ -44,11 +45,24 @@ def _located(value: Path, info: ValidationInfo) -> Path:
     return path
 
 
+def _template(value: Path, info: ValidationInfo) -> Path:
+    """A letter template that can be read, where the loader says which folder the file lies in."""
+    if info.context is None:
+        return value
+    path = Path(info.context) / value
+    try:
+        manifest_of(read_folder(path))
+    except OSError as error:
+        raise ValueError(f"il modello {path} non si può leggere") from error
+    return path
+
+
 # The key of a table ends up in lanes, queue and file names.
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Iban = Annotated[str, Field(pattern=r"^IT[0-9]{2}[A-Z][0-9]{10}[0-9A-Z]{12}$"), AfterValidator(_iban)]
 TaxCode = Annotated[str, Field(pattern=r"^[0-9]{11}$"), AfterValidator(_tax_code)]
 Located = Annotated[Path, AfterValidator(_located)]
+TemplateFolder = Annotated[Path, AfterValidator(_template)]
 SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|rehearsal:.+)$")]
 """`env:NAME`, `file:/path`, or `rehearsal:VALUE`, which only a rehearsal file may hold. Never a secret itself."""
 # No line breaks and no separators of a header, an address list or a segnatura.
@@ -65,11 +79,21 @@ class Item(BaseModel):
 
 
 class Letter(Item):
-    """A letter template. `columns` are the spreadsheet columns that it names; they travel on the record."""
+    """A letter. `template` is its folder; `columns`, the spreadsheet columns that it names, stand in that folder's
+    `letter.toml` and not here: they change with the template. They travel on the record."""
 
     title: OneLine
-    template: Located
-    columns: list[OneLine] = []
+    template: TemplateFolder
+    columns: Annotated[list[OneLine], Field(validate_default=True)] = []
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _of_the_manifest(cls, value: object, info: ValidationInfo) -> object:
+        if info.context is None or "template" not in info.data:
+            return value
+        if value:
+            raise ValueError("si scrive in letter.toml, nella cartella del modello")
+        return manifest_of(read_folder(info.data["template"])).columns
 
 
 class PaymentType(Item):

@@ -195,7 +195,9 @@ def test_a_real_creditor_needs_a_lasting_folder_and_a_declared_register(tmp_path
 def test_a_letter_that_reads_a_file_is_told_in_the_preview(tmp_path: Path) -> None:
     examples = Path(__file__).resolve().parents[2] / "deploy" / "examples"
     shutil.copytree(examples, tmp_path / "examples")
-    (tmp_path / "examples" / "letters" / "scuolabus.html").write_text('<p><img src="file:///etc/passwd"></p>')
+    (tmp_path / "examples" / "letters" / "scuolabus" / "letter.html").write_text(
+        '<p><img src="file:///etc/passwd"></p>'
+    )
 
     file = sheet(tmp_path / "rows.xlsx", [(*row, "Emma", "Rodari", "Linea 1") for row in PEOPLE], LETTER_HEADINGS)
 

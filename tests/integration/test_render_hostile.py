@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 from services.render.adapters.kit import load_kit
-from services.render.adapters.letter import LetterTemplate
 from services.render.adapters.pool import WorkerPool
 from services.render.ports import Job, Printed, Unmade
 from services.render.settings import RenderSettings
 from shared.creditors import load_creditors
-from tests.builders import a_record
+from tests.builders import a_letter_archive, a_record
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "una riga che nessuna lettera deve contenere"
@@ -95,7 +94,7 @@ def templates(server: Caught, secret: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def pool(templates: dict[str, str]) -> Iterator[WorkerPool]:
     kit = load_kit(load_creditors(ROOT / "deploy/examples/creditors.toml"), RenderSettings(cpu_seconds=3, workers=1))
-    letters = {("c_x999", "scuolabus", name): LetterTemplate(name, source, ()) for name, source in templates.items()}
+    letters = {("c_x999", "scuolabus", name): a_letter_archive(source) for name, source in templates.items()}
     pool = WorkerPool(replace(kit, letters=letters), 1, 60.0)
     yield pool
     pool.close()

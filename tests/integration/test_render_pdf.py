@@ -26,7 +26,7 @@ from services.render.settings import RenderSettings
 from shared.contracts.record import Address, Debtor, Payment, Record
 from shared.creditors import Contacts, load_creditors
 from shared.printing import Weight, wrap
-from tests.builders import a_rendered_record
+from tests.builders import a_letter_archive, a_rendered_record
 
 # WeasyPrint 70 leaves the profile of every PDF/A to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
@@ -281,6 +281,6 @@ def somebody_else(record: Record) -> Record:
 
 def test_a_letter_that_does_not_name_its_recipient_is_a_misprint(kit: Kit) -> None:
     key = ("c_x999", "scuolabus", "scuolabus")
-    nameless = replace(kit, letters={key: replace(kit.letters[key], source="<p>A tutti: {{ importo }}</p>")})
+    nameless = replace(kit, letters={key: a_letter_archive("<p>A tutti: {{ importo }}</p>")})
     answer = Printer(nameless).make(Job(a_rendered_record(letter="scuolabus"), TODAY))
     assert answer == Misprint("read-back-letter-name")

@@ -62,7 +62,7 @@ def test_the_rehearsal_file_needs_no_environment(monkeypatch: pytest.MonkeyPatch
     assert file.rehearsal
     assert creditor.logo is not None
     assert creditor.logo.is_absolute()
-    assert letter.template.is_file()
+    assert letter.template.is_dir()
     assert letter.columns == ["Alunno", "Plesso", "Tratta"]
     assert pec is not None
     assert resolve_secret(pec.password) == "password-del-simulatore"
@@ -115,8 +115,8 @@ WRONG_FORMS = [
     ('"BEX99"', '"bex99"', f"{C}.cbill", "5 lettere maiuscole"),
     ('"logo.svg"', '"stemma.png"', f"{C}.logo", "stemma.png non c'è"),
     (
-        '"letters/scuolabus.html"',
-        '"lettere.html"',
+        '"letters/scuolabus"',
+        '"lettere"',
         f"{C}.payment_types.scuolabus.letters.scuolabus.template",
         "non c'è",
     ),

@@ -13,6 +13,7 @@ from services.render.adapters.kit import PrintingConfigurationWrong, load_kit
 from services.render.adapters.texts import USED, TextsWrong, load_texts
 from services.render.settings import RenderSettings
 from shared.creditors import Contacts, Creditors, Letter, load_creditors
+from tests.builders import a_letter_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = load_creditors(ROOT / "deploy/examples/creditors.toml")
@@ -20,8 +21,7 @@ EXAMPLE = load_creditors(ROOT / "deploy/examples/creditors.toml")
 
 def with_letter(folder: Path, source: str, columns: list[str] | None = None) -> Creditors:
     """The example with a letter *prova* of this source."""
-    template = folder / "prova.html"
-    template.write_text(source, "utf-8")
+    template = a_letter_folder(folder / "prova", source, columns or [])
     creditor = EXAMPLE.creditors["c_x999"]
     letters = {"prova": Letter(title="Prova", template=template, columns=columns or [])}
     types = {"scuolabus": creditor.payment_types["scuolabus"].model_copy(update={"letters": letters})}
@@ -29,17 +29,30 @@ def with_letter(folder: Path, source: str, columns: list[str] | None = None) -> 
 
 
 def test_the_example_can_be_printed() -> None:
-    assert set(load_kit(EXAMPLE, RenderSettings()).letters) == {("c_x999", "scuolabus", "scuolabus")}
+    letters = load_kit(EXAMPLE, RenderSettings()).letters
+    assert set(letters) == {("c_x999", "scuolabus", "scuolabus"), ("c_x999", "asilo-nido", "retta")}
 
 
 @pytest.mark.parametrize(
     ("source", "columns", "told"),
     [
-        ("{{ intestazion }}", [], "letter-variable-unknown: Il modello di lettera «prova» usa «intestazion»"),
+        (
+            "{{ intestazion }}",
+            [],
+            "letter-variable-unknown: Il modello di lettera «prova» usa «intestazion» (letter.html, riga 1)",
+        ),
         ("{{ alunno }}", ["Alunna"], "usa «alunno»"),
         ("{{ range(3) }}", [], "usa «range»"),
-        ("{% for x in causale %}", [], "letter-template-broken: Il modello di lettera «prova» ha un errore: riga 1"),
-        ("{{ causale|abbellita }}", [], "letter-template-broken: Il modello di lettera «prova» ha un errore: riga 1"),
+        (
+            "{% for x in causale %}",
+            [],
+            "letter-template-broken: Il modello di lettera «prova» ha un errore: letter.html, riga 1",
+        ),
+        (
+            "{{ causale|abbellita }}",
+            [],
+            "letter-template-broken: Il modello di lettera «prova» ha un errore: letter.html, riga 1",
+        ),
         ("{% include 'altro.html' %}", [], "letter-template-unsafe"),
         ("{% include causale %}", [], "letter-template-unsafe"),
         ("{% import '/etc/passwd' as x %}", [], "letter-template-unsafe"),
@@ -74,8 +87,10 @@ def test_a_letter_may_name_its_columns_and_loop_over_what_it_sets(tmp_path: Path
 
 def test_a_missing_template_or_logo_is_told_by_its_key(tmp_path: Path) -> None:
     missing = with_letter(tmp_path, "x")
-    (tmp_path / "prova.html").unlink()
-    with pytest.raises(PrintingConfigurationWrong, match=r"letters\.prova\.template: FileNotFoundError prova\.html"):
+    (tmp_path / "prova" / "letter.html").unlink()
+    with pytest.raises(
+        PrintingConfigurationWrong, match=r"letters\.prova\.template: nella cartella manca letter\.html"
+    ):
         load_kit(missing, RenderSettings())
     creditor = EXAMPLE.creditors["c_x999"].model_copy(update={"logo": tmp_path / "logo.tiff"})
     with pytest.raises(PrintingConfigurationWrong, match=r"creditors\.c_x999\.logo"):

@@ -18,7 +18,7 @@ from services.ingest.tracciato.mail import read_address, read_channel, resolve_c
 from services.ingest.tracciato.postal import read_postal
 from shared.contracts.commands import BatchOptions
 from shared.contracts.facts import Problem
-from shared.contracts.record import Debtor, Delivery, Payment, ProtocolRequest, Record
+from shared.contracts.record import Debtor, Delivery, DocumentRef, Payment, ProtocolRequest, Record
 from shared.creditors import Creditor
 from shared.ids import record_id
 from shared.printing import name_problem, printable, reason_problem
@@ -201,12 +201,17 @@ def check_row(findings: Findings, standards: Standards) -> CheckedRow:
     return CheckedRow(findings.row, findings.problems, findings.warnings, draft, findings.headings, findings.cells)
 
 
-def to_record(row: CheckedRow, batch_id: UUID, creditor: str, letter: str | None = None) -> Record:
-    """The record of an accepted row. `creditor` is its code in the configuration, `letter` the batch's."""
+def to_record(
+    row: CheckedRow, batch_id: UUID, creditor: str, letter: str | None = None, template: DocumentRef | None = None,
+    *, merged: bool = False,
+) -> Record:  # fmt: skip
+    """The record of an accepted row. `creditor` is its code in the configuration; `letter`, its `template` and `merged` are
+    the batch's."""
     draft = row.draft
     if draft is None:
         raise ValueError("a row with problems has no record")
     return Record(
         id=record_id(batch_id, row.row), batch_id=batch_id, row=row.row, creditor=creditor, debtor=draft.debtor,
         payment=draft.payment, delivery=draft.delivery, protocol=draft.protocol, letter=letter, columns=draft.columns,
+        letter_template=template, merged=merged,
     )  # fmt: skip

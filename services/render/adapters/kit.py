@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from services.render.adapters.assets import SVG, Asset
-from services.render.adapters.letter import LetterTemplate, check_letter
+from services.render.adapters.sandbox import check_letter, opened
 from services.render.adapters.texts import load_texts
 from services.render.model import Unprintable
 from services.render.settings import RenderSettings
-from shared.creditors import Creditor, Creditors, Letter
+from shared.creditors import Creditor, Creditors
+from shared.creditors.letters import LetterWrong, pack, read_folder
 from shared.printing import creditor_problem
 
 _IMAGES: Final = {".svg": SVG, ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
@@ -41,7 +41,8 @@ class Kit:
     texts: dict[str, Any]
     creditors: Mapping[str, Creditor]
     logos: Mapping[str, Asset]
-    letters: Mapping[LetterKey, LetterTemplate]
+    letters: Mapping[LetterKey, bytes]
+    """Archives of the letters' folders as they are at start, for records that were read before templates had versions."""
     rehearsal: bool
     limits: Limits
 
@@ -71,26 +72,24 @@ def load_kit(creditors: Creditors, settings: RenderSettings) -> Kit:
     )
 
 
-def _letters(creditors: Creditors, problems: list[str]) -> dict[LetterKey, LetterTemplate]:
-    found: dict[LetterKey, LetterTemplate] = {}
+def _letters(creditors: Creditors, problems: list[str]) -> dict[LetterKey, bytes]:
+    found: dict[LetterKey, bytes] = {}
     for creditor_key, creditor in creditors.creditors.items():
         for type_key, payment_type in creditor.payment_types.items():
             for name, letter in payment_type.letters.items():
                 where = f"creditors.{creditor_key}.payment_types.{type_key}.letters.{name}"
                 try:
-                    template = _template(name, letter)
-                    check_letter(template)
+                    archive = pack(read_folder(letter.template))
+                    check_letter(opened(name, archive))
                 except Unprintable as wrong:
                     problems.append(f"{where}: {wrong.code}: {wrong.detail}")
-                except (OSError, UnicodeDecodeError) as error:
-                    problems.append(f"{where}.template: {type(error).__name__} {Path(letter.template).name}")
+                except LetterWrong as wrong:
+                    problems.append(f"{where}.template: {wrong}")
+                except OSError as error:
+                    problems.append(f"{where}.template: {type(error).__name__} {letter.template.name}")
                 else:
-                    found[creditor_key, type_key, name] = template
+                    found[creditor_key, type_key, name] = archive
     return found
-
-
-def _template(name: str, letter: Letter) -> LetterTemplate:
-    return LetterTemplate(name, letter.template.read_text("utf-8"), tuple(letter.columns))
 
 
 def _printed_contacts(creditor: Creditor) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from services.render.adapters.kit import Kit
 from services.render.adapters.letter import LetterPress
 from services.render.adapters.notice import QR_BOX_MM, NoticePress
 from services.render.adapters.readback import Misread, read_letter, read_notice
+from services.render.adapters.sandbox import LetterTemplate, opened
 from services.render.model import Unprintable, letter_columns, letter_variables, notice_of
 from services.render.ports import Answer, Job, Misprint, Printed, Unmade
 
@@ -17,6 +18,7 @@ class Printer:
         self._kit = kit
         self._notices = NoticePress(kit.texts)
         self._letters = LetterPress(kit.limits.html_bytes, kit.limits.letter_pages)
+        self._last: tuple[tuple[str, bytes], LetterTemplate] | None = None
 
     def make(self, job: Job) -> Answer:
         """The documents of one record."""
@@ -39,8 +41,15 @@ class Printer:
         if record.letter is None:
             return None
         creditor, facsimile = self._kit.creditors[record.creditor], self._kit.rehearsal or job.preview
-        letter = self._kit.letters[record.creditor, record.payment.payment_type, record.letter]
+        archive = job.template or self._kit.letters[record.creditor, record.payment.payment_type, record.letter]
+        letter = self._opened(record.letter, archive)
         values = letter_variables(record, creditor, job.dated) | letter_columns(record.columns, list(letter.columns))
         pdf = self._letters.pdf(letter, values, self._kit.logos.get(record.creditor), facsimile=facsimile)
-        read_letter(pdf, record, facsimile=facsimile)
+        read_letter(pdf, record, letter.stamp, facsimile=facsimile)
         return pdf
+
+    def _opened(self, name: str, archive: bytes) -> LetterTemplate:
+        """The last one is kept: a batch prints one letter."""
+        if self._last is None or self._last[0] != (name, archive):
+            self._last = (name, archive), opened(name, archive)
+        return self._last[1]

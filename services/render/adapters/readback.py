@@ -12,9 +12,10 @@ from typing import Final
 import pypdfium2
 import zxingcpp
 
-from services.render.model import FACSIMILE, day
+from services.render.model import FACSIMILE, Unprintable, day
 from shared.contracts.record import Record
 from shared.creditors import Creditor
+from shared.creditors.letters import Stamp
 from shared.italian import euros
 from shared.printing import POINTS_PER_MM, address_lines
 
@@ -80,23 +81,29 @@ def _expected(record: Record, creditor: Creditor) -> dict[Region, list[tuple[str
 
 
 def _regions(page: pypdfium2.PdfPage, expected: dict[Region, list[tuple[str, str]]]) -> None:
-    height, text = page.get_height(), page.get_textpage()
-    for (left, top, right, bottom), values in expected.items():
-        edges = (left, height / POINTS_PER_MM - bottom, right, height / POINTS_PER_MM - top)
-        said = _plain(text.get_text_bounded(*(edge * POINTS_PER_MM for edge in edges)))
+    text = page.get_textpage()
+    for region, values in expected.items():
+        said = _plain(_said(page, text, region))
         for what, value in values:
             # 185,05 holds 85,05: an amount must also begin where it begins
             if not re.search(("(?<![0-9.,])" if what == "amount" else "") + re.escape(_plain(value)), said):
                 raise Misread(what)
 
 
-def read_letter(pdf: bytes, record: Record, *, facsimile: bool) -> None:
-    """Raises `Misread` unless the letter names its recipient, shows no markup, and says FAC-SIMILE where it must."""
+def read_letter(pdf: bytes, record: Record, stamp: Stamp | None = None, *, facsimile: bool) -> None:
+    """Raises `Misread` unless the letter names its recipient, shows no markup, and says FAC-SIMILE where it must;
+    `Unprintable` where it prints into the place of the stamp."""
     document = pypdfium2.PdfDocument(pdf)
     try:
         pages = [page.get_textpage().get_text_range() for page in document]
+        covered = _plain(_said(document[0], document[0].get_textpage(), _region(stamp))) if stamp else ""
     finally:
         document.close()
+    if covered.strip(_plain(FACSIMILE) if facsimile else ""):
+        raise Unprintable(
+            "letter-stamp-covered",
+            "La lettera scrive dove il suo modello vuole lo spazio per il timbro: va corretto da chi gestisce il modello.",
+        )
     if _plain(record.debtor.name) not in _plain("".join(pages)):
         raise Misread("letter-name")
     given = " ".join((*record.columns.values(), record.debtor.name, record.payment.reason))
@@ -104,6 +111,18 @@ def read_letter(pdf: bytes, record: Record, *, facsimile: bool) -> None:
         raise Misread("letter-markup")
     if facsimile and not all(_plain(FACSIMILE) in _plain(text) for text in pages):
         raise Misread("letter-facsimile")
+
+
+def _region(stamp: Stamp) -> Region:
+    return stamp.left, stamp.top, stamp.left + stamp.width, stamp.top + stamp.height
+
+
+def _said(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, region: Region) -> str:
+    left, top, right, bottom = region
+    height = page.get_height()
+    edges = (left * POINTS_PER_MM, height - bottom * POINTS_PER_MM, right * POINTS_PER_MM, height - top * POINTS_PER_MM)
+    said: str = text.get_text_bounded(*edges)
+    return said
 
 
 def _plain(text: str) -> str:
