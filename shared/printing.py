@@ -1,8 +1,8 @@
 """What fits on a payment notice: the boxes of the layout and the rule that wraps text into them.
 
 Ingest asks before a debt is opened, render wraps with the same function, so that no debt is ever opened for a notice that
-cannot be printed. Widths are the fonts' own advances (`printing_widths.json`, made from Titillium Web by
-`services.render.adapters.fonts`); kerning only ever narrows a line, so leaving it out errs on the safe side.
+cannot be printed; whatever variant of the notice a record takes, its texts fit. Widths are the fonts' own advances
+(`printing_widths.json`, made from Titillium Web and Noto Sans by `services.render.adapters.fonts`); kerning only ever narrows a line, so leaving it out errs on the safe side.
 
 Source of sizes and limits: pagoPA, guide to the payment notice 3.5.
 """
@@ -63,6 +63,15 @@ AMOUNT: Final = Box("bold", 56, (Step(16, 1), Step(14, 1), Step(12, 1)))
 DATA_NAME: Final = Box("bold", 92, (Step(8, 2),))
 """Addressee and creditor again, beside the QR code."""
 DATA_SUBJECT: Final = Box("bold", 92, (Step(8, 3), Step(7, 4)))
+HALF_NAME: Final = Box("bold", 86, (Step(8, 1), Step(7, 2)))
+"""Once more in each instalment, two of them in a row."""
+HALF_SUBJECT: Final = Box("bold", 86, (Step(8, 2), Step(7, 4)))
+THIRD_NAME: Final = Box("bold", 55, (Step(8, 1), Step(7, 2), Step(6, 4)))
+"""The creditor's alone: three instalments in a row leave the addressee out (guide, *rate multiple*)."""
+THIRD_SUBJECT: Final = Box("bold", 55, (Step(8, 2), Step(7, 3), Step(6, 6)))
+SLIP_NAME: Final = Box("bold", 86, (Step(8, 1), Step(7, 2)))
+"""On the postal slip, addressee and account holder."""
+SLIP_SUBJECT: Final = Box("bold", 86, (Step(8, 2), Step(7, 4)))
 
 
 @cache
@@ -79,6 +88,12 @@ def printable(text: str) -> bool:
     """Whether every character (composed, NFC) has a glyph in the notice's fonts."""
     tables = _widths()
     return all(char in tables["regular"] and char in tables["bold"] for char in unicodedata.normalize("NFC", text))
+
+
+def width_of(text: str, weight: Weight, size: float) -> float:
+    """Millimetres that a printable text takes in one line."""
+    table = _widths()[weight]
+    return sum(table[char] for char in unicodedata.normalize("NFC", text)) * size / POINTS_PER_MM
 
 
 def wrap(text: str, weight: Weight, points: float, size: float) -> list[str]:
@@ -127,12 +142,12 @@ def reason_problem(text: str) -> str | None:
 
     The postal code, where a creditor has one, carries the first 110 characters: that is its format, not a problem.
     """
-    return _problem((text,), SUBJECT, DATA_SUBJECT)
+    return _problem((text,), SUBJECT, DATA_SUBJECT, HALF_SUBJECT, THIRD_SUBJECT, SLIP_SUBJECT)
 
 
 def name_problem(text: str) -> str | None:
     """The same for a debtor's name (up to 70 characters)."""
-    return _problem((text,), NAME, DATA_NAME)
+    return _problem((text,), NAME, DATA_NAME, HALF_NAME, SLIP_NAME)
 
 
 def address_problem(address: Address | str) -> str | None:
@@ -150,5 +165,9 @@ def address_lines(address: Address) -> tuple[str, ...]:
 
 def creditor_problem(name: str, office: str, contacts: str) -> str | None:
     """The same for what the configuration prints of a creditor."""
-    checks = ((name, CREDITOR), (name, DATA_NAME), (office, OFFICE), (contacts, CONTACTS))
-    return next((code for text, box in checks if (code := _problem((text,), box))), None)
+    checks = (
+        ((name,), (CREDITOR, DATA_NAME, HALF_NAME, THIRD_NAME, SLIP_NAME)),
+        ((office,), (OFFICE,)),
+        ((contacts,), (CONTACTS,)),
+    )
+    return next((code for texts, boxes in checks if (code := _problem(texts, *boxes))), None)

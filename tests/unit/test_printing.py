@@ -50,11 +50,30 @@ def test_a_reason_of_up_to_140_characters_wraps_over_the_lines_of_the_notice(rea
 
 
 @pytest.mark.parametrize(
-    "text", ["Mensa \N{SCHOOL}", "Рассказ", "a\x07b", "due\nrighe", "segno\u00adnascosto", "a\u200bb"]
+    "text",
+    [
+        "Mensa \N{SCHOOL}",
+        "محمد",
+        "משה",
+        "李伟",
+        "G\u0303uarani",
+        "a\u202eb",
+        "a\x07b",
+        "due\nrighe",
+        "segno\u00adnascosto",
+        "a\u200bb",
+    ],
 )
 def test_what_the_fonts_cannot_draw_is_told_by_a_code(text: str) -> None:
     assert reason_problem(text) == UNPRINTABLE
     assert name_problem(text) == UNPRINTABLE
+
+
+@pytest.mark.parametrize(
+    "name", ["D'ANGELO", "D’Angelo", "Nuñez", "Łukasz", "Groß", "Щукина Ольга", "Παπαδόπουλος", "Nguyễn Thị Ánh"]
+)
+def test_names_in_latin_greek_and_cyrillic_letters_are_printed(name: str) -> None:
+    assert name_problem(name) is None
 
 
 def test_a_name_too_wide_for_its_box_is_told_by_a_code() -> None:

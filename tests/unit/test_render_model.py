@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from services.render.adapters.codes import MODULES, qr_operators, qr_rows
 from services.render.model import (
     RECORD_VARIABLES,
     Unprintable,
@@ -15,7 +14,6 @@ from services.render.model import (
     letter_variables,
     long_day,
     notice_of,
-    qr_payload,
     variable,
 )
 from shared.contracts.record import Address, Debtor
@@ -33,39 +31,6 @@ def creditor() -> Creditor:
 def test_the_first_of_a_month_is_an_ordinal() -> None:
     assert long_day(date(2027, 3, 1)) == "1º marzo 2027"
     assert long_day(date(2026, 12, 31)) == "31 dicembre 2026"
-
-
-def test_the_code_carries_cents_with_at_least_two_digits() -> None:
-    assert qr_payload("302032002700000251", "03334231200", 1) == "PAGOPA|002|302032002700000251|03334231200|01"
-    assert qr_payload("302032002700000251", "03334231200", 99_999_999_999).endswith("|99999999999")
-
-
-def test_the_code_has_33_modules_whatever_it_carries() -> None:
-    for cents in (1, 8505, 99_999_999_999):
-        rows = qr_rows(qr_payload("302032002700000251", "03334231200", cents))
-        assert len(rows) == MODULES
-        assert all(row < 1 << MODULES for row in rows)
-
-
-def test_every_dark_module_is_drawn_once() -> None:
-    payload = qr_payload("302032002700000251", "03334231200", 8505)
-    drawn = [
-        line.split()[:4] for line in qr_operators(payload, (10, 154, 25)).decode().split("\n") if line.endswith("re")
-    ]
-    squares = [
-        (x, y)
-        for left, top, width, height in (map(int, numbers) for numbers in drawn)
-        for x in range(left, left + width)
-        for y in range(top, top + height)
-    ]
-    dark = {(x, y) for y, row in enumerate(qr_rows(payload)) for x in range(MODULES) if row >> x & 1}
-    assert len(squares) == len(set(squares))
-    assert set(squares) == dark
-
-
-def test_what_does_not_fit_the_code_is_an_error() -> None:
-    with pytest.raises(ValueError, match="does not fit"):
-        qr_rows("PAGOPA|002|" + "3" * 200)
 
 
 def test_a_heading_is_a_variable_in_any_spelling() -> None:

@@ -40,7 +40,7 @@ PROBLEMS: Final[dict[str, str]] = {
     "date-in-text": "Excel ha trasformato il valore in una data: imposta la cella come Testo e riscrivilo.",
     "digits-lost": "Excel conserva solo 15 cifre di un numero: imposta la cella come Testo e riscrivi il valore per intero.",
     "control-character": "La cella contiene caratteri invisibili non ammessi: cancella il contenuto e riscrivilo a mano.",
-    "unprintable-character": "La cella contiene caratteri che l'avviso non può stampare (per esempio emoji): toglili.",
+    "unprintable-character": "La cella contiene caratteri che l'avviso non può stampare (emoji, o alfabeti diversi da latino, greco e cirillico): riscrivila in lettere latine.",
     "too-long": "Il testo supera i {limit} caratteri: accorcialo.",
     "does-not-fit": "Il testo non entra nello spazio previsto sull'avviso: accorcialo.",
     "missing-code": "Mancano sia il codice fiscale sia la partita IVA: compila almeno uno dei due.",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
-from importlib.resources import files
+from importlib.resources import as_file, files
 from typing import Any, Final
 
 from markupsafe import Markup
+from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
 from services.render.adapters.fonts import NAMES, font
@@ -43,6 +45,19 @@ class Assets(URLFetcher):  # type: ignore[misc]
     def open(self, url: Any, _data: Any = None, _timeout: Any = None) -> URLFetcherResponse:
         """Never the inherited opener, which would go out."""
         return self.fetch(url if isinstance(url, str) else url.full_url)
+
+
+def font_configuration() -> FontConfiguration:
+    """One that knows the fonts of our style sheets alone: for a missing letter fontconfig takes any font of the machine's."""
+    before = os.environ.get("FONTCONFIG_FILE")
+    with as_file(files("services.render.adapters").joinpath("templates", "fonts.conf")) as no_fonts:
+        os.environ["FONTCONFIG_FILE"] = str(no_fonts)
+        try:
+            return FontConfiguration()
+        finally:
+            del os.environ["FONTCONFIG_FILE"]
+            if before is not None:
+                os.environ["FONTCONFIG_FILE"] = before
 
 
 @cache

@@ -19,6 +19,7 @@ from services.render.adapters.assets import (
     Asset,
     Assets,
     Forbidden,
+    font_configuration,
     house,
     template,
     watermark,
@@ -123,7 +124,7 @@ class LetterPress:
             page = environment().from_string(letter.page)
         except (TemplateError, RecursionError, SyntaxError, MemoryError) as error:
             raise broken(letter.name, type(error).__name__) from error
-        fonts, assets = FontConfiguration(), Folder(letter)
+        fonts, assets = font_configuration(), Folder(letter)
         try:
             styles = tuple(
                 CSS(string=text, font_config=fonts, url_fetcher=assets, base_url=BASE_URL)

@@ -8,10 +8,9 @@ from typing import Any
 import pydyf
 from jinja2 import Environment, StrictUndefined
 from weasyprint import CSS, HTML
-from weasyprint.text.fonts import FontConfiguration
 
-from services.render.adapters.assets import BASE_URL, EMPTY, Asset, Assets, template, watermark
-from services.render.adapters.codes import qr_operators
+from services.render.adapters.assets import BASE_URL, EMPTY, Asset, Assets, font_configuration, template, watermark
+from services.render.adapters.codes import operators, qr_rows
 from services.render.model import Notice
 from shared.italian import in_fours
 from shared.printing import POINTS_PER_MM, Fitted
@@ -27,7 +26,7 @@ class NoticePress:
 
     def __init__(self, texts: dict[str, Any], lang: str = "it") -> None:
         self._texts, self._lang = texts, lang
-        self._fonts = FontConfiguration()
+        self._fonts = font_configuration()
         fetcher = Assets()
         self._styles = [
             CSS(string=template(name), font_config=self._fonts, url_fetcher=fetcher, base_url=BASE_URL)
@@ -51,7 +50,7 @@ class NoticePress:
         assets = Assets(empty=EMPTY, logo=logo or EMPTY)
         document = HTML(string=page, url_fetcher=assets, base_url=BASE_URL)
         pdf: bytes = document.write_pdf(
-            finisher=_drawing(qr_operators(notice.qr, QR_BOX_MM)),
+            finisher=_drawing(operators(qr_rows(notice.qr), QR_BOX_MM)),
             stylesheets=self._styles,
             font_config=self._fonts,
             pdf_variant=PDF_VARIANT,

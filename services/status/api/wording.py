@@ -83,6 +83,7 @@ CODES: Mapping[str, str] = {
     "iuv-range-exhausted": "I numeri di avviso dell'ente sono finiti: avvisare chi gestisce il servizio.",
     "position-differs": "Su pagoPA c'è un avviso con lo stesso numero e dati diversi: avvisare chi gestisce il servizio.",
     # render
+    "unprintable-character": "Un testo ha caratteri che l'avviso non può stampare: riscriverlo in lettere latine.",
     "does-not-fit": "Un testo è troppo lungo per l'avviso: abbreviarlo.",
     "letter-template-unsafe": "Il modello di lettera usa qualcosa che non è permesso: correggere il modello.",
     "letter-template-broken": "Il modello di lettera ha un errore: correggere il modello.",
