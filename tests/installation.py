@@ -33,6 +33,8 @@ SERVICES = ("ingest", "iuv", "render", "protocol", "dispatch", "status")
 FINAL = frozenset({"sent", "to-verify", "by-hand", "to-correct", "stuck", "cancelled"})
 """States of a record that the machine does not leave by itself."""
 LEAVE_SECONDS = 10.0
+START_SECONDS = 240.0
+"""For six processes at once, on a machine that is busy."""
 FAST = {
     # A lease runs out soon after a kill; the acts here take milliseconds.
     "STAFFETTA_DISPATCH_SLOT_SECONDS": "2",
@@ -138,7 +140,7 @@ class Installation:
     def until_ready(self, *names: str) -> None:
         """Until these (all) services say so."""
         for name in names or SERVICES:
-            wait_for(f"{name} ready", lambda name=name: self.ready(name))  # type: ignore[misc]
+            wait_for(f"{name} ready", lambda name=name: self.ready(name), START_SECONDS)  # type: ignore[misc]
 
     def ready(self, name: str) -> bool:
         """What `/readyz` says."""

@@ -74,7 +74,7 @@ def document(version: str) -> dict[str, Any]:
             "version": version,
             "description": "Routing keys are `<owner>.<message>.v<major>`. A fact told again from a ledger travels under "
             "`<owner>.<message>.restated.v<major>`. Within v1 only optional fields are added: keep those you don't know. "
-            "`staffetta.` is the installation's namespace. Other systems: see *Integrate* in README.md.",
+            "`staffetta.` is the installation's namespace. Other systems: see docs/how-to/publish-batches.md.",
             "license": {"name": "EUPL-1.2", "url": "https://eupl.eu/1.2/en/"},
             "tags": [OUTSIDE, INSIDE],
         },

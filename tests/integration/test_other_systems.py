@@ -8,26 +8,59 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
+import pika
 import pytest
+from pika.exceptions import ChannelClosedByBroker
 
-from tests.clients_hand import Square, square, url
+from shared.bus.connection import Broker
+from shared.bus.publisher import Publisher
+from shared.bus.topology import OUTCOMES, Topology
+from shared.contracts.envelope import Envelope
+from shared.contracts.outcomes import RequestRefused
+from tests.clients_hand import ANOTHERS, OPTIONS, OURS, Client, Square, listed, refusal, request, square, url
 from tests.e2e.run_hand import ROOT, due
+from tests.installation import SERVICES
 
 EXAMPLES = ROOT / "deploy" / "examples"
-OFFICE, DECENT, HOSTILE = "gestionale-scuola", "tributi", "ostile"
-MUCH = 'creditors = ["c_x999"]\nuntil = "send"\nrecords_per_day = 5000\nrequests_per_day = 5000'
-GRANTS = {OFFICE: MUCH, DECENT: MUCH, HOSTILE: MUCH}
+OFFICE, DECENT, HOSTILE, GREEDY, LOUD, DEAF = "gestionale-scuola", "tributi", "ostile", "ingordo", "rumoroso", "sordo"
+A_DAY = 100
+"""Requests that the loud one is granted."""
+FLOOD = 400
+
+
+def granted(records: int = 5_000, requests: int = 5_000) -> str:
+    return f'creditors = ["{OURS}"]\nuntil = "send"\nrecords_per_day = {records}\nrequests_per_day = {requests}'
+
+
+GRANTS = {
+    **dict.fromkeys((OFFICE, DECENT, HOSTILE, DEAF), granted()), GREEDY: granted(records=5), LOUD: granted(requests=A_DAY),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Square]:
     with square(tmp_path_factory.mktemp("clients"), GRANTS) as place:
         yield place
+
+
+@pytest.fixture
+def decent(place: Square) -> Iterator[Client]:
+    """One that does what it may, and whose batch goes through whatever a test's other one did."""
+    with place.client(DECENT) as client:
+        yield client
+        assert client.through() == {"sent": 2}
+
+
+@pytest.fixture
+def hostile(place: Square) -> Iterator[Client]:
+    with place.client(HOSTILE) as client:
+        yield client
 
 
 # -- the example
@@ -82,7 +115,7 @@ def test_the_example_publishes_and_prints_until_done_and_a_repeat_doubles_nothin
     assert states(again) == states(outcomes)
     assert sent(place) == letters
 
-    code, refused = asked(place, tmp_path, creditor="c_x998")
+    code, refused = asked(place, tmp_path, creditor=ANOTHERS)
     assert (code, refused[-1][0], refused[-1][1]["code"]) == (1, "request-refused", "creditor-not-granted")
 
 
@@ -91,3 +124,173 @@ def test_the_example_is_short_and_needs_pika_alone() -> None:
     named = {name.partition(".")[0] for name in re.findall(r"^(?:import|from) (\S+)", source, re.MULTILINE)}
     assert named - sys.stdlib_module_names == {"pika"}
     assert len(source.splitlines()) < 80
+
+
+# -- what the broker refuses
+
+
+@pytest.mark.usefixtures("decent")
+@pytest.mark.parametrize("user", [DECENT, "status"])
+def test_nobody_signs_with_another_s_name(hostile: Client, user: str) -> None:
+    with pytest.raises(ChannelClosedByBroker, match="406"):
+        hostile.publish(json.dumps(request()).encode(), user_id=user)
+
+
+def denied(hostile: Client, act: Callable[[Any], object]) -> bool:
+    """Whether the broker closes the channel for want of a right."""
+    try:
+        act(hostile.channel())
+    except ChannelClosedByBroker as error:
+        return bool(error.reply_code == 403)
+    return False
+
+
+@pytest.mark.usefixtures("decent")
+def test_a_client_reads_binds_and_declares_nothing_of_others(hostile: Client) -> None:
+    mine, others = f"staffetta.outcomes.{HOSTILE}", f"staffetta.outcomes.{DECENT}"
+    acts: list[Callable[[Any], object]] = [
+        lambda channel: channel.queue_bind(mine, "staffetta.outcomes", f"{DECENT}.#"),
+        lambda channel: channel.queue_bind(mine, "staffetta.facts", "#"),
+        lambda channel: channel.queue_bind(mine, "staffetta.intake", "#"),
+        lambda channel: channel.basic_get(others),
+        lambda channel: channel.basic_get("staffetta.status"),
+        lambda channel: channel.queue_purge(others),
+        lambda channel: channel.queue_purge(mine) and channel.queue_delete(mine),
+        lambda channel: channel.queue_declare("staffetta.altro", durable=True),
+        lambda channel: channel.queue_declare("", exclusive=True),
+        lambda channel: channel.exchange_declare("staffetta.altro", "topic"),
+    ]
+    assert [index for index, act in enumerate(acts) if not denied(hostile, act)] == []
+
+
+@pytest.mark.usefixtures("decent")
+@pytest.mark.parametrize(
+    ("exchange", "key"),
+    [
+        ("staffetta.intake", "ingest.send-notices.v1"),
+        ("staffetta.intake", "ingest.cancel-batch.v1"),
+        ("staffetta.commands", "ingest.send-notices.v1"),
+        ("staffetta.commands", "every.restate.v1"),
+        ("staffetta.facts", "iuv.payment-received.v1"),
+        ("staffetta.outcomes", f"{DECENT}.request-accepted.v1"),
+        ("", "staffetta.ingest.control"),
+        ("", f"staffetta.outcomes.{DECENT}"),
+    ],
+)
+def test_a_client_decides_states_and_tells_nothing(place: Square, hostile: Client, exchange: str, key: str) -> None:
+    told = hostile.ask(request(until="preview"))
+    body = json.dumps({"command_id": str(uuid4()), "batch_id": told.body["batch_id"]}).encode()
+    assert denied(hostile, lambda channel: channel.basic_publish(exchange, key, body, signed(HOSTILE)))
+    [batch] = place.here.query("ingest", f"select until from batch where id = '{told.body['batch_id']}'")
+    assert batch["until"] == "preview"
+
+
+def signed(user: str) -> Any:
+    return pika.BasicProperties(user_id=user)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.usefixtures("decent")
+def test_a_gigantic_body_is_refused_by_the_broker_and_a_large_one_by_us(hostile: Client) -> None:
+    assert refusal(hostile.answer(hostile.publish(b"{" + b" " * 5_000_000))) == ("too-large", "", "")
+    with pytest.raises(ChannelClosedByBroker, match="406"):
+        hostile.publish(b"{" + b" " * 20_000_000)
+
+
+# -- what is answered
+
+
+@pytest.mark.usefixtures("decent")
+def test_what_is_not_granted_is_refused(hostile: Client) -> None:
+    assert hostile.refused(request(creditor=ANOTHERS)) == ("creditor-not-granted", "", "")
+    assert hostile.refused(request(creditor="c_a000")) == ("creditor-not-granted", "", "")
+    assert hostile.refused(request(1001)) == ("too-many-records", "", "")
+
+
+def test_the_body_does_not_say_who_asks(decent: Client, hostile: Client) -> None:
+    theirs = request(1)
+    known = decent.ask(theirs).body["batch_id"]
+    told = hostile.ask({**theirs, "client": DECENT, "batch_id": known, "by": "sindaco"})
+    assert told.kind == "request-accepted"
+    assert told.body["batch_id"] != known
+    assert not any(each.body.get("batch_id") == told.body["batch_id"] for each in decent.heard)
+
+
+@pytest.mark.usefixtures("decent")
+def test_whoever_does_not_sign_is_not_heard(place: Square, hostile: Client) -> None:
+    unsigned = request(1)
+    hostile.publish(json.dumps(unsigned).encode(), user_id=None)
+    assert hostile.ask(request(1)).kind == "request-accepted"  # comes after it in the queue
+    name = unsigned["request_id"]
+    assert place.here.query("ingest", f"select id from batch where request_id = '{name}'") == []
+    assert not any(told.body["request_id"] == name for told in hostile.heard)
+
+
+@pytest.mark.usefixtures("decent")
+@pytest.mark.parametrize(
+    ("changed", "refused"),
+    [
+        ({"records": [listed(name="Rossi\0Maria")]}, ("control-character", "pratica-1", "name")),
+        ({"records": [listed(postal={"city": "Bor\0go"})]}, ("control-character", "pratica-1", "postal.city")),
+        ({"records": [listed(reference="pra\0tica")]}, ("unreadable", "", "reference")),
+        ({"request_id": "a\0b"}, ("unreadable", "", "request_id")),
+        ({"creditor": f"{OURS}\0"}, ("creditor-not-granted", "", "")),
+        ({"options": {**OPTIONS, "reason": "a\0b"}}, ("control-character", "", "")),
+        ({"options": {**OPTIONS, "altro": "a\0b"}}, ("control-character", "", "")),
+    ],
+)  # fmt: skip
+def test_a_zero_byte_is_refused(hostile: Client, changed: dict[str, Any], refused: tuple[str, str, str]) -> None:
+    assert hostile.refused(request(**changed)) == refused
+
+
+@pytest.mark.usefixtures("decent")
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"altro": "a\0b", "by": "a\0b", "file_name": "a\0b"},
+        {"options": {**OPTIONS, "al\0tro": {"y": ["a\0b"]}}},
+        {"records": [{**listed(postal={"altro": "a\0b"}, columns={"Al\0unno": "a\0b"}), "al\0tro": "a\0b"}]},
+    ],
+)
+def test_a_zero_byte_where_nobody_looks_holds_nobody(place: Square, hostile: Client, changed: dict[str, Any]) -> None:
+    assert hostile.ask(request(**changed)).kind == "request-accepted"
+    assert all(place.here.ready(name) for name in SERVICES)
+
+
+@pytest.mark.usefixtures("decent")
+def test_records_beyond_the_day_s_grant_are_refused(place: Square) -> None:
+    with place.client(GREEDY) as greedy:
+        assert greedy.ask(request(4)).kind == "request-accepted"
+        assert greedy.refused(request(2)) == ("records-per-day", "", "")
+        assert greedy.ask(request(1)).kind == "request-accepted"
+        assert greedy.refused(request(1)) == ("records-per-day", "", "")
+
+
+# -- floods
+
+
+@pytest.mark.usefixtures("decent")
+def test_a_flood_of_unreadable_bodies_is_answered_and_ends_at_the_day_s_grant(place: Square) -> None:
+    with place.client(LOUD) as loud:
+        line = loud.channel(confirm=False)
+        bodies = [loud.publish(b'{"request_id": "r", "records": [[[', line) for _ in range(FLOOD)]
+        codes = [refusal(loud.answer(each))[0] for each in bodies]
+    assert codes == ["unreadable"] * A_DAY + ["requests-per-day"] * (FLOOD - A_DAY)
+
+
+@pytest.mark.usefixtures("decent")
+def test_a_client_that_never_reads_loses_its_oldest_outcomes_and_holds_nobody(place: Square) -> None:
+    """More than its queue takes, said by ingest's own user."""
+    most, more = OUTCOMES["x-max-length"], 500
+    publisher = Publisher(Broker(url(place.broker, "ingest")), Topology())
+    envelopes = [
+        Envelope.of(RequestRefused(request_id=f"r{number}", code="no-records"), source="ingest", client=DEAF)
+        for number in range(most + more)
+    ]
+    publisher.publish(envelopes)
+    publisher.close()
+    with place.client(DEAF) as deaf:
+        waiting = deaf.channel().queue_declare(f"staffetta.outcomes.{DEAF}", passive=True).method.message_count
+        assert deaf.ask(request(1)).kind == "request-accepted"
+        oldest = int(deaf.heard[0].body["request_id"].removeprefix("r"))
+    assert waiting == most
+    assert more <= oldest <= more + 1  # dropped for the answer to come
