@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -12,12 +12,11 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from services.ingest.pace import lanes_ahead, learn
-from services.ingest.tables import WITHDRAW, Lane, LaneWord
-from services.ingest.waiting import CHANNELS, GENERATE_STEPS, SEND_STEPS
+from services.ingest.tables import Lane, LaneWord
+from services.ingest.waiting import Waiting
 from shared.db.engine import Database
 from shared.db.insert import insert_missing
 
-STEPS = (WITHDRAW, *SEND_STEPS, *GENERATE_STEPS)
 WORDS_AT_ONCE = 500
 
 
@@ -38,11 +37,11 @@ class Words:
         session.add_all(LaneWord(lane=lane, at=at, closed_until=until) for lane, until in sorted(self.closed.items()))
 
 
-def lanes_of(creditors: Collection[str]) -> set[str]:
-    """Every lane that records of these creditors may have before them."""
+def lanes_of(waiting: Iterable[Waiting]) -> set[str]:
+    """Every lane that what waits has before it."""
     return {
-        name for creditor in creditors for step in STEPS for channel in CHANNELS
-        for name in lanes_ahead(step, creditor, channel)
+        name for batch in waiting for place in batch.places
+        for name in lanes_ahead(place.step, batch.creditor, place.channel)
     }  # fmt: skip
 
 

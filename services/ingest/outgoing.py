@@ -5,6 +5,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Text, cast
+from sqlmodel import col
 
 from services.ingest.model import Step
 from services.ingest.tables import WITHDRAW, Row
@@ -19,15 +25,18 @@ from shared.contracts.commands import (
 )
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import Fact, RecordParked, RecordsAccepted
+from shared.contracts.record import Orders, Record
+from shared.contracts.registry import routing_key
 from shared.ids import derived
 
-COMMANDS: dict[str, type[RecordCommand]] = {
+KINDS: dict[str, type[RecordCommand]] = {
     Step.IUV.value: AssignIuv,
     Step.RENDER.value: AssignIuv,  # iuv states its fact again, which is what render takes
     Step.PROTOCOL.value: RegisterNotice,
     Step.DISPATCH.value: DispatchNotice,
     WITHDRAW: WithdrawPosition,
 }
+COMMANDS = {step: (kind, routing_key(kind, "ingest")) for step, kind in KINDS.items()}
 
 
 class Outgoing:
@@ -48,16 +57,57 @@ class Outgoing:
                 self._kept = []
 
 
-def command_of(row: Row) -> Envelope:
-    """What an issued row asks of its stage."""
-    kind = COMMANDS[row.errand or row.step]
-    record, orders = row.whole, row.current_orders
-    if row.errand and record.position is not None and record.position.order < orders.iuv:
-        record = record.model_copy(update={"position": None})  # withdrawn before; it is the current order's turn
-    command = kind(record=record, orders=orders, issue=row.issue)
-    name = derived("issue", row.id, kind.__name__, row.issue)
-    trace = tracing.begun(row.id, f"issue {row.errand or row.step}", batch=str(row.batch_id), issue=row.issue)
-    return Envelope.of(command, source="ingest", correlation=row.batch_id, id=name, traceparent=trace)
+class Asked(NamedTuple):
+    """What a command is made of, as the row has it; `record` and `orders` are JSON."""
+
+    id: UUID
+    batch_id: UUID
+    number: int
+    step: str
+    errand: str
+    issue: int
+    orders: str
+    record: str
+
+
+ASKED = (
+    col(Row.id), col(Row.batch_id), col(Row.number), col(Row.step), col(Row.errand), col(Row.issue),
+    cast(col(Row.orders), Text), cast(col(Row.record), Text),
+)  # fmt: skip
+"""The columns of `Asked`."""
+
+
+def asked_of(row: Row) -> Asked:
+    """The same of a row in hand."""
+    record, orders = row.whole.model_dump_json(exclude_none=True), row.current_orders.model_dump_json()
+    return Asked(row.id, row.batch_id, row.number, row.step, row.errand, row.issue, orders, record)
+
+
+def command_of(asked: Asked) -> Envelope:
+    """What an issued row asks of its stage. The record was checked when it was stored, and goes out as it is."""
+    step = asked.errand or asked.step
+    kind, key = COMMANDS[step]
+    record = _withdrawn(asked) if asked.errand else asked.record
+    name = derived("issue", asked.id, kind.__name__, asked.issue)
+    trace = tracing.begun(asked.id, f"issue {step}", batch=str(asked.batch_id), issue=asked.issue)
+    return Envelope(
+        id=str(name),
+        key=key,
+        exchange=kind.exchange,
+        source="ingest",
+        time=datetime.now(UTC),
+        body=f'{{"record":{record},"orders":{asked.orders},"issue":{asked.issue}}}'.encode(),
+        correlation=str(asked.batch_id),
+        traceparent=trace,
+    )
+
+
+def _withdrawn(asked: Asked) -> str:
+    """The record whose position is to be withdrawn: one that was withdrawn before is not it."""
+    record, orders = Record.model_validate_json(asked.record), Orders.model_validate_json(asked.orders)
+    if record.position is not None and record.position.order < orders.iuv:
+        record = record.model_copy(update={"position": None})
+    return record.model_dump_json(exclude_none=True)
 
 
 def preview_of(row: Row) -> Envelope:

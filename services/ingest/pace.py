@@ -1,15 +1,13 @@
-"""How much of each lane is in flight: about ten seconds of what it lately did, within bounds; and whose turn it is."""
+"""How much of each lane is in flight: about ten seconds of what it lately did, within bounds."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from services.ingest.model import Step
-from services.ingest.tables import WITHDRAW, Batch, Lane, LaneWord, Row
+from services.ingest.tables import WITHDRAW, Lane, LaneWord, Row
 from shared.contracts.base import StageName
 
 SECONDS_IN_FLIGHT = 10.0
@@ -133,27 +131,3 @@ class Rooms:
         if lane.probe_at is None:
             return free
         return min(1, free) if lane.probe_at <= self._now else 0
-
-
-@dataclass(slots=True)
-class Turns:
-    """Who has waited longest is next: creditors in turn, and each one's batches. A turn is the time when it was had, and
-    lies in the batch's row: a full lane frees a few places at a time, and whichever replica gives them away, they must
-    not all go to the first in a list."""
-
-    creditors: dict[str, int]
-    """Creditor → its last turn, of whichever batch."""
-    now: datetime
-    _last: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._last = max(int(self.now.timestamp() * 1_000_000), *self.creditors.values(), 0)
-
-    def next(self, waiting: Mapping[UUID, Batch]) -> Batch:
-        """Of these batches the one whose turn it is."""
-        return min(waiting.values(), key=lambda batch: (self.creditors.get(batch.creditor, 0), batch.turn))
-
-    def served(self, batch: Batch) -> None:
-        """It had its turn."""
-        self._last += 1
-        batch.turn = self.creditors[batch.creditor] = self._last

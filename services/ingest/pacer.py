@@ -15,20 +15,19 @@ from sqlalchemy import func
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
+from services.ingest.issuing import issue
 from services.ingest.lanes import KnownLanes, held, lanes_of, spoken_of
 from services.ingest.model import RowState
-from services.ingest.outgoing import command_of, preview_of
-from services.ingest.pace import Rooms, Turns, lanes_ahead
+from services.ingest.outgoing import ASKED, Asked, command_of, preview_of
+from services.ingest.pace import MOST, Rooms, lanes_ahead
 from services.ingest.tables import Batch, Row
+from services.ingest.turns import Turns, keep, last_turns
 from services.ingest.waiting import (
-    CHANNELS,
-    SEND_STEPS,
     Resting,
-    candidates,
-    last_turns,
-    previewed_batches,
+    Waiting,
+    previewed,
+    previews_wanted,
     resting_channels,
-    steps_of,
     still_wanted,
     waiting_batches,
 )
@@ -41,6 +40,8 @@ TURN = 25
 """How many records of one batch are issued before the next batch has its turn."""
 PREVIEWS_IN_FLIGHT = 40
 REPUBLISHED_AT_ONCE = 200
+GROUPS = (col(Row.step), col(Row.creditor), col(Row.channel), col(Row.errand))
+IN_FLIGHT = sql_select(*GROUPS, func.count()).where(col(Row.state) == RowState.ISSUED.value).group_by(*GROUPS)
 
 
 class Pacer:
@@ -62,14 +63,14 @@ class Pacer:
         resting = resting_channels(self._creditors, self._now())
         with self._database.read() as session:
             waiting = waiting_batches(session, self._now(), resting)
-            lanes = lanes_of({batch.creditor for batch in waiting}) | spoken_of(session)
-            idle = not lanes and not self._previews(session)
-        if idle:
+            lanes = lanes_of(waiting) | spoken_of(session)
+            letters = previews_wanted(session)
+        if not lanes and not letters:
             return 0
         self._known.ensure(lanes)
         with self._database.write() as session:
-            out = [command_of(row) for row in self._issue(session, lanes, resting)]
-            out += [preview_of(row) for row in self._take_previews(session)]
+            out = [command_of(asked) for asked in self._issue(session, lanes, resting)] if lanes else []
+            out += [preview_of(row) for row in self._take_previews(session)] if letters else []
         self._publish(out)
         return len(out)
 
@@ -81,63 +82,52 @@ class Pacer:
             session.connection().execute(lost)
         count = 0
         for rows in self._issued():
-            self._publish([command_of(row) for row in rows])
+            self._publish([command_of(asked) for asked in rows])
             count += len(rows)
         return count
 
     # -- inside
 
-    def _issue(self, session: Session, lanes: Collection[str], resting: Resting) -> Iterator[Row]:
+    def _issue(self, session: Session, lanes: Collection[str], resting: Resting) -> Iterator[Asked]:
         rooms = Rooms(held(session, lanes, self._now()), self._now())
-        self._fill(session, rooms)
+        for step, creditor, channel, errand, count in session.connection().execute(IN_FLIGHT):
+            rooms.in_flight(lanes_ahead(errand or step, creditor, channel), count)
         # asked again under a lock: a merge or a pause may have come between
         waiting = {batch.id: batch for batch in waiting_batches(session, self._now(), resting, lock=True)}
-        turns = Turns(last_turns(session, {batch.creditor for batch in waiting.values()}), self._now())
+        turns = Turns(last_turns(session, waiting.values()), self._now())
         while waiting:
             batch = turns.next(waiting)
-            issued = 0
-            for row in self._turn(session, batch, rooms, resting.get(batch.creditor, ())):
-                yield row
-                issued += 1
+            issued = self._turn(session, batch, rooms, TURN if len(waiting) > 1 else MOST)
             if issued:
                 turns.served(batch)
-                session.add(batch)
-                session.flush()
-            if issued < TURN:
+            yield from issued
+            if not batch.places:
                 del waiting[batch.id]
+        keep(session, turns)
 
-    def _turn(self, session: Session, batch: Batch, rooms: Rooms, shut: Collection[str]) -> Iterator[Row]:
-        """Up to `TURN` rows of a batch, the furthest first; a step whose lanes are full does not hold up the others."""
-        wanted = TURN
-        for step in steps_of(batch):
-            for channel in CHANNELS:
-                if step in SEND_STEPS and channel in shut:
-                    continue
-                lanes = lanes_ahead(step, batch.creditor, channel)
-                room = min(wanted, rooms.left(lanes))
-                rows = candidates(session, batch.id, step, channel, self._now(), room) if room else []
-                rooms.take(lanes, len(rows))
-                wanted -= len(rows)
-                for row in rows:
-                    row.state, row.issue, row.next_at = RowState.ISSUED.value, row.issue + 1, None
-                    row.issued_at, row.overdue_at = self._now(), rooms.mark(lanes[0])
-                    session.add(row)
-                    yield row
+    def _turn(self, session: Session, batch: Waiting, rooms: Rooms, most: int) -> list[Asked]:
+        """Up to `most` rows of a batch, the furthest first; a step whose lanes are full does not hold up the others. What
+        is full or exhausted is not asked for again in this tick."""
+        issued: list[Asked] = []
+        for place in tuple(batch.places):
+            lanes = lanes_ahead(place.step, batch.creditor, place.channel)
+            wanted = most - len(issued)
+            room = min(wanted, rooms.left(lanes))
+            found = issue(session, batch.id, place, self._now(), rooms.mark(lanes[0]), room) if room else []
+            rooms.take(lanes, len(found))
+            issued += found
+            if len(found) < wanted:
+                batch.places.remove(place)
+        return issued
 
-    def _fill(self, session: Session, rooms: Rooms) -> None:
-        """Count what is in flight."""
-        groups = (col(Row.step), col(Row.creditor), col(Row.channel), col(Row.errand))
-        query = sql_select(*groups, func.count()).where(col(Row.state) == RowState.ISSUED.value).group_by(*groups)
-        for step, creditor, channel, errand, count in session.connection().execute(query):
-            rooms.in_flight(lanes_ahead(errand or step, creditor, channel), count)
-
-    def _issued(self) -> Iterator[list[Row]]:
+    def _issued(self) -> Iterator[list[Asked]]:
         last = UUID(int=0)
         while True:
-            query = select(Row).join(Batch, col(Batch.id) == col(Row.batch_id)).where(still_wanted())
-            query = query.where(Row.state == RowState.ISSUED.value, Row.id > last)
+            query = sql_select(*ASKED).join(Batch, col(Batch.id) == col(Row.batch_id)).where(still_wanted())
+            query = query.where(col(Row.state) == RowState.ISSUED.value, col(Row.id) > last)
             with self._database.read() as session:
-                rows = list(session.exec(query.order_by(col(Row.id)).limit(REPUBLISHED_AT_ONCE)))
+                found = session.connection().execute(query.order_by(col(Row.id)).limit(REPUBLISHED_AT_ONCE))
+                rows = [Asked(*line) for line in found]
             if not rows:
                 return
             yield rows
@@ -145,18 +135,12 @@ class Pacer:
 
     # -- letters of records that nobody has generated yet, for the preview page
 
-    def _previews(self, session: Session) -> list[Row]:
-        batches = previewed_batches(session)
-        if not batches:
-            return []
-        mine = col(Row.batch_id).in_(batches)
+    def _take_previews(self, session: Session) -> list[Row]:
+        mine = col(Row.batch_id).in_(list(session.exec(select(Batch.id).where(previewed()))))
         issued = session.exec(select(func.count()).where(mine, Row.preview == "issued")).one()
         query = select(Row).where(mine, Row.preview == "").order_by(col(Row.batch_id), col(Row.number))
         room = PREVIEWS_IN_FLIGHT - issued
-        return list(session.exec(query.limit(room).with_for_update(skip_locked=True))) if room > 0 else []
-
-    def _take_previews(self, session: Session) -> list[Row]:
-        rows = self._previews(session)
+        rows = list(session.exec(query.limit(room).with_for_update(skip_locked=True))) if room > 0 else []
         for row in rows:
             row.preview = "issued"
             session.add(row)

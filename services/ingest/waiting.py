@@ -1,16 +1,20 @@
-"""What may be issued now: the pacer's questions, each answered from an index whatever the size of the batches."""
+"""What may be issued now: the pacer's questions, each answered from an index whatever the size of the batches.
+
+They are put together once, when this module is read: that costs more than to answer them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
+from itertools import groupby
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, false, func, or_
+from sqlalchemy import ColumnElement, Integer, Select, String, and_, bindparam, column, or_, values
 from sqlalchemy import select as sql_select
-from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel import Session, col
 
 from services.ingest.model import RowState, Step
 from services.ingest.tables import SENT, WITHDRAW, Batch, Row
@@ -21,16 +25,40 @@ from shared.db.engine import UtcDateTime
 CHANNELS = tuple(channel.value for channel in Channel)
 GENERATE_STEPS = (Step.RENDER.value, Step.IUV.value)
 SEND_STEPS = (Step.DISPATCH.value, Step.PROTOCOL.value)
-Moment = datetime | BindParameter[datetime]
+READY, DUE = RowState.READY.value, RowState.WAITING.value
 Resting = dict[str, list[str]]
 """Creditor → the channels whose mailbox does not send at this hour."""
 
 
-def steps_of(batch: Batch) -> Sequence[str]:
-    """What may be issued of the batch, the furthest first. Withdrawals may, whatever was decided about the rest."""
-    if batch.cancelling or batch.cancelled or batch.until == Phase.PREVIEW.value:
-        return (WITHDRAW,)
-    return (WITHDRAW, *(SEND_STEPS if batch.until == Phase.SEND.value else ()), *GENERATE_STEPS)
+class Place(NamedTuple):
+    """Records of a batch that stand alike: what is to be issued of them (a step, or `WITHDRAW`, of whatever channel), and
+    whether they are `READY` or waited until now (`DUE`)."""
+
+    step: str
+    channel: str
+    state: str
+
+
+PLACES = (
+    Place(WITHDRAW, "", DUE),
+    *(
+        Place(step, channel, state)
+        for step in (*SEND_STEPS, *GENERATE_STEPS)
+        for channel in CHANNELS
+        for state in (DUE, READY)
+    ),
+)
+"""The furthest first: what is nearly done makes room before what is to begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A batch that has something to issue: when it last had its turn, and what it has, the furthest first."""
+
+    id: UUID
+    creditor: str
+    turn: int
+    places: list[Place]
 
 
 def resting_channels(creditors: Creditors, now: datetime) -> Resting:
@@ -45,60 +73,34 @@ def resting_channels(creditors: Creditors, now: datetime) -> Resting:
     return found
 
 
-def waiting_batches(session: Session, now: datetime, resting: Resting, *, lock: bool = False) -> list[Batch]:
+def waiting_batches(session: Session, now: datetime, resting: Resting, *, lock: bool = False) -> list[Waiting]:
     """The batches that have something to issue, the oldest first. Under `lock` nobody merges a file into them or cancels
     them meanwhile; those that somebody is changing are left out."""
-    query = _waiting(tuple((creditor, tuple(shut)) for creditor, shut in sorted(resting.items())), lock=lock)
-    return list(session.exec(query, params={"now": now}))
+    found = session.connection().execute(_LOCKED if lock else _WAITING, {"now": now})
+    batches = []
+    for (batch_id, creditor, turn), lines in groupby(found, key=lambda line: (line.id, line.creditor, line.turn)):
+        places = [PLACES[line.rank] for line in lines]
+        batches.append(Waiting(batch_id, creditor, turn, places))
+    return list(_awake(batches, resting))
 
 
-@cache
-def _waiting(resting: tuple[tuple[str, tuple[str, ...]], ...], *, lock: bool) -> SelectOfScalar[Batch]:
-    """The question, built once: to put it together costs ten times as much as to answer it."""
-    now = bindparam("now", type_=UtcDateTime())
-    goes_on = and_(~col(Batch.paused), ~col(Batch.cancelling), ~col(Batch.cancelled))
-    generate, send = col(Batch.until) != Phase.PREVIEW.value, col(Batch.until) == Phase.SEND.value
-    withdrawals = or_(~col(Batch.paused), col(Batch.cancelling), col(Batch.cancelled))
-    work = or_(
-        and_(goes_on, generate, _work(GENERATE_STEPS, now)),
-        and_(goes_on, send, _to_send(now, dict(resting))),
-        and_(withdrawals, _there(col(Row.errand) == WITHDRAW, *_due(now))),
-    )
-    open_ = and_(col(Batch.ingested), ~col(Batch.merging), col(Batch.stated) != SENT)
-    query = select(Batch).where(open_, work).order_by(col(Batch.created_at), col(Batch.id))
-    return query.with_for_update(skip_locked=True) if lock else query
+def rows_of(place: Place) -> tuple[ColumnElement[bool], ...]:
+    """Which rows of a batch stand in a place like this one: all but their batch, step, channel and the parameter `now`."""
+    due = (col(Row.state) == DUE, col(Row.next_at) <= _NOW)
+    if place.step == WITHDRAW:
+        return col(Row.errand) == WITHDRAW, *due
+    return col(Row.errand) == "", *(due if place.state == DUE else (col(Row.state) == READY,))
 
 
-def candidates(session: Session, batch: UUID, step: str, channel: str, now: datetime, limit: int) -> list[Row]:
-    """Up to `limit` rows of a batch for one step and channel: those whose time to wait is over, then the next ones of the
-    spreadsheet."""
-    if step == WITHDRAW:
-        return _some(
-            session,
-            limit,
-            col(Row.batch_id) == batch,
-            col(Row.errand) == WITHDRAW,
-            col(Row.channel) == channel,
-            *_due(now),
-        )
-    mine = (col(Row.batch_id) == batch, col(Row.errand) == "", col(Row.step) == step, col(Row.channel) == channel)
-    due = _some(session, limit, *mine, *_due(now))
-    ready = (col(Row.state) == RowState.READY.value, col(Row.next_at).is_(None))
-    return due + (_some(session, limit - len(due), *mine, *ready) if len(due) < limit else [])
+def previews_wanted(session: Session) -> bool:
+    """Whether some letter is to be made for the preview page."""
+    return session.connection().execute(_PREVIEWS).first() is not None
 
 
-def last_turns(session: Session, creditors: Collection[str]) -> dict[str, int]:
-    """When something of each of these creditors was last issued."""
-    mine = col(Batch.creditor).in_(sorted(creditors))
-    query = sql_select(col(Batch.creditor), func.max(col(Batch.turn))).where(mine).group_by(col(Batch.creditor))
-    return {creditor: turn or 0 for creditor, turn in session.connection().execute(query)}
-
-
-def previewed_batches(session: Session) -> list[UUID]:
+def previewed() -> ColumnElement[bool]:
     """The batches whose letters are looked at."""
     shown = and_(~col(Batch.paused), ~col(Batch.cancelling), ~col(Batch.cancelled))
-    query = select(Batch.id).where(Batch.ingested, ~col(Batch.merging), shown, col(Batch.until) == Phase.PREVIEW.value)
-    return list(session.exec(query))
+    return and_(col(Batch.ingested), ~col(Batch.merging), shown, col(Batch.until) == Phase.PREVIEW.value)
 
 
 def still_wanted() -> ColumnElement[bool]:
@@ -106,39 +108,52 @@ def still_wanted() -> ColumnElement[bool]:
     return or_(col(Row.errand) == WITHDRAW, ~or_(col(Batch.cancelling), col(Batch.cancelled)))
 
 
-def _some(session: Session, limit: int, *conditions: ColumnElement[bool]) -> list[Row]:
-    query = select(Row).where(*conditions).order_by(col(Row.next_at), col(Row.number)).limit(limit)
-    return list(session.exec(query.with_for_update(skip_locked=True)))
+def _awake(batches: list[Waiting], resting: Resting) -> Iterator[Waiting]:
+    """What is left of them at this hour."""
+    for batch in batches:
+        shut = resting.get(batch.creditor, ())
+        places = [place for place in batch.places if place.step not in SEND_STEPS or place.channel not in shut]
+        if places:
+            yield replace(batch, places=places)
 
 
-def _to_send(now: Moment, resting: Mapping[str, Collection[str]]) -> ColumnElement[bool]:
-    """Something that may be sent at this hour."""
-    awake = [
-        and_(col(Batch.creditor) == creditor, _work(SEND_STEPS, now, [each for each in CHANNELS if each not in shut]))
-        for creditor, shut in resting.items()
-    ]
-    return or_(and_(col(Batch.creditor).not_in(list(resting)), _work(SEND_STEPS, now)), *awake)
+_NOW = bindparam("now", type_=UtcDateTime())
+_COLUMNS = (column("rank", Integer), column("step", String), column("channel", String), column("state", String))
+_PLACE = values(*_COLUMNS, literal_binds=True).data([(rank, *each) for rank, each in enumerate(PLACES)]).cte("place")
 
 
-def _work(steps: Sequence[str], now: Moment, channels: Sequence[str] = CHANNELS) -> ColumnElement[bool]:
-    ready = (col(Row.state) == RowState.READY.value,)
-    return or_(
-        false(),
-        *(
-            _there(col(Row.errand) == "", col(Row.step) == step, col(Row.channel) == channel, *state)
-            for step in steps
-            for channel in channels
-            for state in (ready, _due(now))
-        ),
-    )
-
-
-def _due(now: Moment) -> tuple[ColumnElement[bool], ...]:
-    return col(Row.state) == RowState.WAITING.value, col(Row.next_at) <= now
-
-
-def _there(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+def _there(place: Place, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     """Whether the batch has such a row. Not EXISTS: PostgreSQL thinks that a scan meets one soon, and at the end of a batch
     it reads all of it; the first in the order of an index is looked up in the index."""
-    query = sql_select(col(Row.id)).where(col(Row.batch_id) == col(Batch.id), *conditions).correlate(Batch)
-    return query.order_by(col(Row.next_at)).limit(1).scalar_subquery().is_not(None)
+    query = sql_select(col(Row.id)).where(col(Row.batch_id) == col(Batch.id), *rows_of(place), *conditions)
+    return query.correlate(Batch, _PLACE).order_by(col(Row.next_at)).limit(1).scalar_subquery().is_not(None)
+
+
+def _waiting() -> Select[tuple[UUID, str, int, int]]:
+    step, state = _PLACE.c.step, _PLACE.c.state
+    here = (col(Row.step) == step, col(Row.channel) == _PLACE.c.channel)
+    goes_on = and_(~col(Batch.paused), ~col(Batch.cancelling), ~col(Batch.cancelled))
+    until = or_(
+        and_(col(Batch.until) == Phase.SEND.value, step != WITHDRAW),
+        and_(col(Batch.until) == Phase.GENERATE.value, step.in_(GENERATE_STEPS)),
+    )
+    withdrawals = and_(step == WITHDRAW, or_(~col(Batch.paused), col(Batch.cancelling), col(Batch.cancelled)))
+    work = or_(
+        and_(step != WITHDRAW, state == READY, _there(Place("", "", READY), *here)),
+        and_(step != WITHDRAW, state == DUE, _there(Place("", "", DUE), *here)),
+        and_(step == WITHDRAW, _there(Place(WITHDRAW, "", DUE))),
+    )
+    open_ = and_(col(Batch.ingested), ~col(Batch.merging), col(Batch.stated) != SENT)
+    query = sql_select(col(Batch.id), col(Batch.creditor), col(Batch.turn), _PLACE.c.rank)
+    query = query.join(_PLACE, or_(and_(goes_on, until), withdrawals)).where(open_, work)
+    return query.order_by(col(Batch.created_at), col(Batch.id), _PLACE.c.rank)
+
+
+_WAITING = _waiting()
+_LOCKED = _waiting().with_for_update(of=Batch, skip_locked=True)
+_LETTER = sql_select(col(Row.id)).where(col(Row.batch_id) == col(Batch.id), col(Row.preview) == "").correlate(Batch)
+_PREVIEWS = (
+    sql_select(col(Batch.id))
+    .where(previewed(), _LETTER.order_by(col(Row.number)).limit(1).scalar_subquery().is_not(None))
+    .limit(1)
+)

@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 
 from services.ingest.lanes import held
 from services.ingest.model import RowState
-from services.ingest.outgoing import command_of, fact_envelope
+from services.ingest.outgoing import asked_of, command_of, fact_envelope
 from services.ingest.pace import capacity, lane_now, lanes_ahead
 from services.ingest.placing import attempted
 from services.ingest.row_facts import parked, stage_of
@@ -89,7 +89,7 @@ class Watchdog:
         for row in _rows(session, place, since, capacity(lane)):
             row.issued_at = self._now()
             session.add(row)
-            said.append(command_of(row))
+            said.append(command_of(asked_of(row)))
         return said
 
 

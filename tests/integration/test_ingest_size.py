@@ -48,8 +48,9 @@ def plans(house: IngestHouse, work: Callable[[], object]) -> Iterator[tuple[str,
     explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
     with engine.connect() as connection:
         for statement, parameters in asked:
-            if statement.startswith("SELECT") and "row" in statement:
-                plan = connection.exec_driver_sql(f"{explain} {statement}", parameters)
+            if "row" in statement and "INSERT" not in statement:
+                one = parameters[0] if isinstance(parameters, list) else parameters
+                plan = connection.exec_driver_sql(f"{explain} {statement}", one)
                 yield statement, "\n".join(str(line[-1]) for line in plan)
 
 
