@@ -43,7 +43,7 @@ QUEUES = """\
 # Queues
 
 Generated from `shared/bus/topology.py` by `make generate`. The first part of each name is `STAFFETTA_NAMESPACE`. A body that cannot be read at all
-ends in the `unreadable` queue of its service.
+ends in the `unreadable` queue of its service. What the broker counts as one message may be a parcel of up to 25 (docs/adr/0023).
 
 | queue | gets (exchange · routing key) |
 | --- | --- |"""

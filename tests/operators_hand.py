@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -14,9 +14,11 @@ from pika.adapters.blocking_connection import BlockingChannel
 from typer.testing import CliRunner, Result
 
 from deploy.cli.app import app
+from shared.bus.parcels import COUNT
 from shared.bus.topology import Topology
 from shared.bus.unreadable import connected
 from shared.bus.verify import declare
+from shared.contracts.envelope import BATCH_CONTENT_TYPE
 from shared.creditors import load_creditors
 
 DEADLINE = 60.0
@@ -46,10 +48,15 @@ class Site:
         """What a command tells machines."""
         return json.loads(self.call(*words, "--json").stdout)
 
-    def park(self, body: str, *, id: str = "", queue: str = "render", key: str = "iuv.iuv-assigned.v1") -> None:
-        """A message that the service of `queue` rejects as unreadable; the queue is empty before and after."""
+    def park(
+        self, body: str, *, id: str = "", queue: str = "render", key: str = "iuv.iuv-assigned.v1", items: int = 1
+    ) -> None:
+        """A message, or a parcel, that the service of `queue` rejects as unreadable; the queue is empty before and after."""
         before = self.waiting("render.unreadable")
         properties = _named(id, {"cloudEvents_id": id} if id else {})
+        if items > 1:
+            properties = _named(id, {COUNT: items})
+            properties.content_type = BATCH_CONTENT_TYPE
         self.wire.basic_publish(self.name("facts"), key, body.encode(), properties, mandatory=True)
         method, _, _ = self.get(queue)
         self.wire.basic_reject(method.delivery_tag, requeue=False)
@@ -102,7 +109,7 @@ def site(url: str) -> Iterator[Site]:
         made.close()
 
 
-def _named(id: str, headers: dict[str, str]) -> pika.BasicProperties:
+def _named(id: str, headers: Mapping[str, str | int]) -> pika.BasicProperties:
     return pika.BasicProperties(message_id=id or None, headers=headers, delivery_mode=2)  # type: ignore[no-untyped-call]
 
 

@@ -46,7 +46,8 @@ def listing(service: str, limit: int, *, json: bool) -> int:
         told = ", ".join(f"{reason} {number}" for reason, number in reasons.items())
         say(f"{topology().unreadable_name(name)}: {count}{f' ({told})' if told else ''}")
     for each in found:
-        say(f"  {each.ref}  {each.key or '?'}  {_age(each)}  {len(each.body)} byte")
+        held = f"  pacco di {each.items}" if each.items > 1 else ""
+        say(f"  {each.ref}  {each.key or '?'}  {_age(each)}  {len(each.body)} byte{held}")
     return DONE
 
 
@@ -125,7 +126,7 @@ def _summary(parked: Parked) -> dict[str, Any]:
     return {
         "ref": parked.ref, "id": parked.id, "queue": parked.queue, "reason": parked.reason, "exchange": parked.exchange,
         "key": parked.key, "since": parked.since.isoformat() if parked.since else "", "user": parked.sender,
-        "bytes": len(parked.body),
+        "bytes": len(parked.body), "items": parked.items,
     }  # fmt: skip
 
 

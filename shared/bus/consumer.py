@@ -1,8 +1,9 @@
 """Consuming in handfuls: the connection's thread only drains and acks; a worker thread handles.
 
-A handful is up to `size` messages, or what came within `linger` seconds of the first. When the handler returns, the whole
-handful is let go. When it raises, something of ours is away (database, broker, store): the worker keeps the handful, says
-so, and tries it again until it works; an outage is nobody's failure. A message that was delivered before is handled alone.
+A handful is up to `size` messages, or what came within `linger` seconds of the first; a parcel counts for all that it holds.
+When the handler returns, the whole handful is let go. When it raises, something of ours is away (database, broker, store): the
+worker keeps it, says so, and tries it again until it works; an outage is nobody's failure. A message that was delivered before
+is handled alone, and so is each of a parcel that was.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from amqp.exceptions import ConsumerCancelled, NotFound
@@ -22,7 +24,8 @@ from shared.bus.connection import Broker
 from shared.bus.link import Link, RabbitLink
 from shared.bus.measured import measured
 from shared.bus.outages import OUTAGES, until_it_works, wait_seconds
-from shared.bus.reading import Read, earlier_deliveries, read_envelope
+from shared.bus.parcels import items_in
+from shared.bus.reading import Read, contents, earlier_deliveries, in_hands
 from shared.bus.topology import Topology
 from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
@@ -34,7 +37,7 @@ IDLE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message in hand. `earlier` counts the deliveries before this one, where the broker tells."""
+    """A message in hand, alone or of a parcel. `earlier` counts the deliveries before this one, where the broker tells."""
 
     envelope: Envelope
     message: Message
@@ -194,10 +197,11 @@ class Subscription:
             self._wake()
 
     def _handle_all(self, taken: list[Delivered]) -> None:
+        again = [delivered for delivered in taken if delivered.delivery_info.get("redelivered")]
         try:
-            for together in _parted(taken):
-                if not self._stopping.is_set():
-                    self._handle_handful(together)
+            self._handle_handful([delivered for delivered in taken if delivered not in again] if again else taken)
+            for delivered in again:  # it may kill whoever takes it
+                self._handle_handful([delivered], alone=True)
         finally:
             for _ in taken:
                 self._inbox.task_done()
@@ -207,40 +211,40 @@ class Subscription:
             taken = [self._inbox.get(timeout=IDLE_SECONDS)]
         except queue.Empty:
             return []
+        held = items_in(taken[0])
         deadline = time.monotonic() + self._linger
-        while (link := self._link) is not None and len(taken) < link.prefetch:
+        while (link := self._link) is not None and len(taken) < link.prefetch and held < self._size:
             try:
                 taken.append(self._inbox.get(timeout=max(0.0, deadline - time.monotonic())))
             except queue.Empty:
                 break
+            held += items_in(taken[-1])
         return taken
 
-    def _handle_handful(self, taken: Sequence[Delivered]) -> None:
-        readable: list[Delivered] = []
-        deliveries: list[Delivery] = []
-        for delivered in taken:
-            try:
-                envelope = read_envelope(delivered)
-                deliveries.append(Delivery(envelope, self._read(envelope), earlier_deliveries(delivered)))
-                readable.append(delivered)
-            except Exception as error:  # whatever is wrong with it, it is about this message alone
-                UNREADABLE.labels(self.name).inc()
-                log.warning("bus.unreadable-message", queue=self.name, error=type(error).__name__)
-                self._outbox.put((delivered, False))
-        if deliveries and not until_it_works(lambda: self._handle(deliveries), self._stopping, self._held, self.name):
-            return
-        for delivered in readable:
-            self._outbox.put((delivered, True))
+    def _handle_handful(self, taken: Sequence[Delivered], *, alone: bool = False) -> None:
+        """Everything in it, in hands of up to `size`, or of one. What was not handled at a stop is not let go."""
+        opened = [self._opened(delivered) for delivered in taken]
+        deliveries = [delivery for held, _ in opened for delivery in held]
+        for hand in in_hands(deliveries, 1 if alone else self._size):
+            handle = partial(self._handle, hand)
+            if self._stopping.is_set() or not until_it_works(handle, self._stopping, self._held, self.name):
+                return
+        for delivered, (_, sound) in zip(taken, opened, strict=True):
+            self._outbox.put((delivered, sound))
         self._wake()
+
+    def _opened(self, delivered: Delivered) -> tuple[list[Delivery], bool]:
+        """What can be read of it, and whether that is all."""
+        try:
+            found, broken = contents(delivered, self._read)
+        except Exception as error:  # whatever is wrong with it, it is about this message alone
+            UNREADABLE.labels(self.name).inc(items_in(delivered))
+            log.warning("bus.unreadable-message", queue=self.name, error=type(error).__name__)
+            return [], False
+        for message_id in broken:
+            UNREADABLE.labels(self.name).inc()
+            log.warning("bus.unreadable-message", queue=self.name, message_id=message_id)
+        return [Delivery(*each, earlier_deliveries(delivered)) for each in found], not broken
 
     def _held(self, trouble: str) -> None:
         self.trouble = trouble
-
-
-def _parted(taken: list[Delivered]) -> Iterator[list[Delivered]]:
-    """The new ones together, then each that was delivered before on its own: it may kill whoever takes it."""
-    again = [delivered for delivered in taken if delivered.delivery_info.get("redelivered")]
-    if new := [delivered for delivered in taken if delivered not in again] if again else taken:
-        yield new
-    for delivered in again:
-        yield [delivered]

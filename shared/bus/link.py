@@ -8,7 +8,6 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -17,7 +16,9 @@ from kombu import Connection, Consumer
 from kombu import Message as Delivered
 
 from shared.bus.connection import Broker
+from shared.bus.hand import Hand
 from shared.bus.outages import OUTAGES
+from shared.bus.parcels import items_in
 from shared.bus.topology import Topology
 
 DRAIN_SECONDS = 0.02
@@ -30,13 +31,13 @@ Handled = Iterable[tuple[Delivered, bool]]
 
 
 class Link:
-    """Over kombu's in-memory transport: no prefetch changes, no multiple-ack, no dead letters."""
+    """Over kombu's in-memory transport: no multiple-ack, no dead letters, no count of deliveries."""
 
     def __init__(self, broker: Broker, topology: Topology, queue: str, size: int, take: Take) -> None:
         self._connection: Connection = broker.connect(f"{topology.namespace}.{queue} consumer")
         self._queue = queue
         self._topology = topology
-        self._size = size
+        self._hand = Hand(size)
         self._take = take
         try:
             self._channel: Any = self._connection.channel()
@@ -51,7 +52,7 @@ class Link:
     @property
     def prefetch(self) -> int:
         """As many messages as the broker gives before it wants an ack."""
-        return self._size
+        return self._hand.prefetch
 
     def settle(self, handled: Handled) -> None:
         """Let go of what was handled. A delivery of another connection cannot be acked any more: it comes again."""
@@ -60,11 +61,15 @@ class Link:
                 if not readable:
                     self._set_aside(delivered)
                 delivered.ack()
+                self._hand.let_go([delivered.delivery_tag])
 
     def wait(self) -> None:
         """Take in what comes, for a moment."""
         with suppress(TimeoutError):
             self._connection.drain_events(timeout=DRAIN_SECONDS)
+        if (wanted := self._hand.wanted()) != self._hand.prefetch:
+            self._consumer.qos(prefetch_count=wanted)
+            self._hand.let_in(wanted)
 
     def wake(self) -> None:
         """End the moment: there is something to let go of. From any thread."""
@@ -84,10 +89,11 @@ class Link:
             self._connection.collect()
 
     def _begin(self) -> None:
-        self._consumer.qos(prefetch_count=self._size)
+        self._consumer.qos(prefetch_count=self._hand.prefetch)
         self._consumer.consume()
 
     def _arrived(self, delivered: Delivered) -> None:
+        self._hand.take(delivered.delivery_tag, items_in(delivered), again=False)
         self._take(delivered)
 
     def _set_aside(self, delivered: Delivered) -> None:
@@ -100,15 +106,11 @@ class Link:
 
 
 class RabbitLink(Link):
-    """Over RabbitMQ. It begins with a prefetch of one, goes to a handful when a message comes that was never delivered
-    before, and back when one comes again: what kills its worker is then alone in hand (quorum queues give such messages
-    first). The prefetch is changed on the same channel, which keeps what is in hand: to give back is to raise its count."""
+    """Over RabbitMQ. The prefetch is changed on the same channel, which keeps what is in hand: to give back is to raise its
+    count."""
 
     def _begin(self) -> None:
-        self._prefetch = 1
-        self._alone, self._calm, self._ending = True, False, False
-        self._open: deque[int] = deque()
-        self._again: set[int] = set()
+        self._ending = False
         self._awake, self._alarm = socket.socketpair()
         self._awake.setblocking(False)
         self._alarm.setblocking(False)
@@ -120,13 +122,7 @@ class RabbitLink(Link):
         interval = float(self._connection.get_heartbeat_interval() or 0)
         self._tick_seconds = interval / HEARTBEATS_PER_INTERVAL if interval else 1.0
         self._next_tick = 0.0
-        self._consumer.qos(prefetch_count=1)
-        self._consumer.consume()
-
-    @property
-    def prefetch(self) -> int:
-        """See `Link`."""
-        return self._prefetch
+        super()._begin()
 
     def settle(self, handled: Handled) -> None:
         """One ack for all that is done from the first delivery on; a single one for what was handled out of turn."""
@@ -135,21 +131,16 @@ class RabbitLink(Link):
             if delivered.channel is not self._channel:
                 continue
             tag = delivered.delivery_tag
-            self._again.discard(tag)
             if readable:
                 done.add(tag)
             else:
-                self._open.remove(tag)
+                self._hand.let_go([tag])
                 self._channel.basic_reject(tag, requeue=False)
-        last = 0
-        while self._open and self._open[0] in done:
-            last = self._open.popleft()
-            done.remove(last)
-        if last:
-            self._channel.basic_ack(last, multiple=True)
-        for tag in done:
-            self._open.remove(tag)
+        if first := self._hand.done_from_the_first(done):
+            self._channel.basic_ack(first[-1], multiple=True)
+        for tag in done.difference(first):
             self._channel.basic_ack(tag)
+        self._hand.let_go(done)
 
     def wait(self) -> None:
         """Until something comes, `wake` is called, or a heartbeat is due."""
@@ -204,21 +195,14 @@ class RabbitLink(Link):
             self._connection.heartbeat_check()
 
     def _arrived(self, delivered: Delivered) -> None:
-        self._open.append(delivered.delivery_tag)
-        if delivered.delivery_info["redelivered"]:
-            self._again.add(delivered.delivery_tag)
-            self._alone, self._calm = True, False
-        else:
-            self._calm = True
+        self._hand.take(delivered.delivery_tag, items_in(delivered), again=bool(delivered.delivery_info["redelivered"]))
         self._take(delivered)
 
     def _adapt(self) -> None:
-        if self._calm and not self._again:
-            self._alone = False
-        wanted = 1 if self._alone else self._size
-        if wanted == self._prefetch or self._ending:
+        wanted = self._hand.wanted()
+        if wanted == self._hand.prefetch or self._ending:
             return
         self._consumer.cancel()
         self._consumer.qos(prefetch_count=wanted)
         self._consumer.consume()
-        self._prefetch = wanted
+        self._hand.let_in(wanted)

@@ -1,4 +1,4 @@
-"""Publishing: persistent, mandatory, confirmed in windows, with a time-out, on a connection of its own.
+"""Publishing: in parcels, persistent, mandatory, confirmed in windows, with a time-out, on a connection of its own.
 
 (A confirmed publish on the consumer's connection nests callbacks and can wait for ever.)
 """
@@ -16,8 +16,9 @@ from kombu import Connection
 from shared.bus.connection import Broker
 from shared.bus.measured import publishing
 from shared.bus.outages import OUTAGES, NotTaken, Unroutable
+from shared.bus.parcels import parcels, posted
 from shared.bus.topology import EXCHANGES, Topology
-from shared.contracts.envelope import CONTENT_TYPE, Envelope
+from shared.contracts.envelope import Envelope
 
 CONFIRM_SECONDS = 30.0
 WINDOW = 100
@@ -37,7 +38,7 @@ class Publisher:
         self._line: Line | None = None
 
     def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Publish all, in order, and return when the broker has them. Raises `OUTAGES`; on an error nothing is known of
+        """Publish all, in the order of `parcels`, and return when the broker has them. Raises `OUTAGES`; on an error nothing is known of
         the last ones: publish again, consumers know repeats by their ids."""
         with self._lock, publishing(envelopes) as traced:
             old = self._line
@@ -76,8 +77,9 @@ class Publisher:
             connection = self._broker.connect(f"{self._topology.namespace} publisher", ticks=False)
             kind = Line if self._broker.in_memory else ConfirmedLine
             self._line = kind(connection, self._topology, self._broker.user)
-        for start in range(0, len(envelopes), WINDOW):
-            self._line.publish(envelopes[start : start + WINDOW], self._confirm_seconds)
+        packed = list(parcels(envelopes))
+        for start in range(0, len(packed), WINDOW):
+            self._line.publish(packed[start : start + WINDOW], self._confirm_seconds)
 
     def _drop(self) -> None:
         """Without the closing handshake, which a broker that stands still never answers."""
@@ -96,24 +98,26 @@ class Line:
         self._exchanges = {name: topology.exchange(name).name for name in EXCHANGES}
         self._user = user
 
-    def publish(self, envelopes: Sequence[Envelope], seconds: float) -> None:  # noqa: ARG002 - nothing to wait for
-        """In order."""
-        for envelope in envelopes:
-            self._send(envelope)
+    def publish(self, packed: Sequence[Sequence[Envelope]], seconds: float) -> None:  # noqa: ARG002 - nothing to wait for
+        """Parcels, in order."""
+        for parcel in packed:
+            self._send(parcel)
 
-    def _send(self, envelope: Envelope) -> None:
+    def _send(self, parcel: Sequence[Envelope]) -> None:
+        """All of a parcel have the first one's exchange, key and source."""
+        envelope, out = parcel[0], posted(parcel)
         properties = {
             "delivery_mode": 2,
-            "message_id": envelope.id,
-            "correlation_id": envelope.correlation,
+            "message_id": out.id,
+            "correlation_id": out.correlation,
             "type": f"it.staffetta.{envelope.key}",
             "app_id": envelope.source,
         }
         if self._user:
             properties["user_id"] = self._user
         message = self._channel.prepare_message(
-            envelope.body, priority=0, content_type=CONTENT_TYPE, content_encoding="utf-8",
-            headers=envelope.cloud_headers(), properties=properties,
+            out.body, priority=0, content_type=out.content_type, content_encoding="utf-8",
+            headers=dict(out.headers), properties=properties,
         )  # fmt: skip
         exchange = self._exchanges[envelope.exchange]
         mandatory = envelope.exchange not in OPTIONAL
@@ -133,12 +137,12 @@ class ConfirmedLine(Line):
         self._open: set[int] = set()
         self._refused: NotTaken | None = None
 
-    def publish(self, envelopes: Sequence[Envelope], seconds: float) -> None:
+    def publish(self, packed: Sequence[Sequence[Envelope]], seconds: float) -> None:
         """One window: all go, then all answers are awaited. Raises `NotTaken` after `seconds`, or when one is not taken."""
-        for envelope in envelopes:
+        for parcel in packed:
             self._sent += 1
             self._open.add(self._sent)  # before it goes: a confirm may be read while the next one is written
-            self._send(envelope)
+            self._send(parcel)
         deadline = time.monotonic() + seconds
         while self._open:
             left = deadline - time.monotonic()

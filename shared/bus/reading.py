@@ -1,18 +1,41 @@
-"""From a message as kombu delivers it to an envelope."""
+"""From a message as kombu delivers it to envelopes with their messages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from kombu import Message as Delivered
 
+from shared.bus.parcels import exchange_of, is_parcel, opened
 from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
 
+T = TypeVar("T")
 Read = Callable[[Envelope], Message]
 """An envelope's message. Whatever it raises makes the body unreadable."""
+Contents = tuple[Sequence[tuple[Envelope, Message]], Sequence[str]]
+"""What can be read, and the ids of what cannot."""
+
+
+def contents(delivered: Delivered, read: Read) -> Contents:
+    """What a message holds, one or a parcel; of a parcel that came before, from the other end at every second time: what stands
+    behind one that kills its worker has its turn too, also where nobody notes suspects. Raises whatever is wrong with all of it."""
+    envelope = read_envelope(delivered)
+    if is_parcel(delivered):
+        envelopes, broken = opened(envelope)
+        turned = envelopes[::-1] if earlier_deliveries(delivered) % 2 else envelopes
+        return [(each, each.message()) for each in turned], broken
+    message = read(envelope)
+    return [(replace(envelope, parsed=message), message)], []
+
+
+def in_hands(deliveries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Up to `size` at once."""
+    for start in range(0, len(deliveries), size):
+        yield deliveries[start : start + size]
 
 
 def read_envelope(delivered: Delivered) -> Envelope:
@@ -24,7 +47,7 @@ def read_envelope(delivered: Delivered) -> Envelope:
     return Envelope(
         id=str(headers.get("cloudEvents_id") or properties.get("message_id") or ""),
         key=str(delivered.delivery_info.get("routing_key", "")),
-        exchange=str(delivered.delivery_info.get("exchange", "")).rpartition(".")[2],
+        exchange=exchange_of(delivered),
         source=str(headers.get("cloudEvents_source", "")).rpartition("/")[2],
         time=_time(moment),
         body=body,

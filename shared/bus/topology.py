@@ -18,6 +18,7 @@ from kombu.exceptions import ChannelError
 
 from shared.bus.connection import Broker
 from shared.bus.outages import OUTAGES, wait_seconds
+from shared.bus.parcels import MOST_ITEMS
 
 log = structlog.get_logger()
 NOT_FOUND = "404"
@@ -50,9 +51,12 @@ EXCHANGES = ("intake", "commands", "facts", "outcomes")
 SERVICES = tuple(dict.fromkeys(queue.partition(".")[0] for queue in BINDINGS))
 UNREADABLE: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
 """An operator who looks at a message takes it and gives it back; RabbitMQ 4 by default drops what came back 20 times."""
+DELIVERIES = 10 + 2 * MOST_ITEMS
+"""Each message in a parcel may kill its worker twice before it is known to (`suspects`): none of its neighbours must be set aside
+with it before that. The rest is for what counts as a delivery too: stops, lost connections, the first death together."""
 QUORUM: dict[str, Any] = {
     "x-queue-type": "quorum",
-    "x-delivery-limit": 10,
+    "x-delivery-limit": DELIVERIES,
     "x-dead-letter-strategy": "at-least-once",
     "x-overflow": "reject-publish",
 }

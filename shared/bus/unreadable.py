@@ -22,6 +22,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker, NackError, UnroutableError
 from pika.spec import BasicProperties
 
+from shared.bus.parcels import COUNT
 from shared.bus.topology import SERVICES, Topology
 
 OF_THE_BROKER = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
@@ -64,6 +65,12 @@ class Parked:
     def ref(self) -> str:
         """How an operator names it: service, position, id."""
         return f"{self.service}:{self.position}:{self.id}"
+
+    @property
+    def items(self) -> int:
+        """How many messages it holds, as its sender says: a parcel lies here for one that cannot be read, with all others."""
+        count = self.headers.get(COUNT)
+        return count if isinstance(count, int) and count > 0 else 1
 
     @property
     def headers(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from shared.contracts.commands import Message, RequestBatch
-from shared.contracts.envelope import CONTENT_TYPE
+from shared.contracts.envelope import BATCH_CONTENT_TYPE, CONTENT_TYPE
 from shared.contracts.examples import EXAMPLES
 from shared.contracts.outcomes import CLIENT, Outcome
 from shared.contracts.registry import EVERY, kebab, messages
@@ -74,7 +74,9 @@ def document(version: str) -> dict[str, Any]:
             "version": version,
             "description": "Routing keys are `<owner>.<message>.v<major>`. A fact told again from a ledger travels under "
             "`<owner>.<message>.restated.v<major>`. Within v1 only optional fields are added: keep those you don't know. "
-            "`staffetta.` is the installation's namespace. Other systems: see docs/how-to/publish-batches.md.",
+            "`staffetta.` is the installation's namespace. On `staffetta.commands` and `staffetta.facts` several messages of one routing "
+            f"key may travel as one, as `{BATCH_CONTENT_TYPE}`: an array of events, each with its payload as `data`. Other "
+            "systems: see docs/how-to/publish-batches.md.",
             "license": {"name": "EUPL-1.2", "url": "https://eupl.eu/1.2/en/"},
             "tags": [OUTSIDE, INSIDE],
         },

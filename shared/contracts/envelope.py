@@ -13,12 +13,15 @@ from shared.contracts.commands import Message
 from shared.contracts.registry import parse_key, routing_key
 
 CONTENT_TYPE = "application/json"
+BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
+PREFIX = "cloudEvents_"
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One message as it travels. `body` is JSON in UTF-8; `causation` the id of the message that led to it; `user`
-    who published it, where the broker checks that ("" on memory, and before it was delivered)."""
+    """One message as it travels. `body` is JSON in UTF-8, and empty where it came in a parcel: only its message was kept, in
+    `parsed`. `causation` is the id of the message that led to it; `user` who published it, where the broker checks that
+    ("" on memory, and before it was delivered)."""
 
     id: str
     key: str
@@ -31,7 +34,8 @@ class Envelope:
     traceparent: str = ""
     user: str = ""
     """Who published it, as RabbitMQ validated; empty on the in-memory broker, whose publishers are all our own."""
-    headers: dict[str, str] = field(default_factory=dict)
+    parsed: Message | None = field(default=None, compare=False, repr=False)
+    """The message, where it was read before."""
 
     @classmethod
     def of(  # noqa: PLR0913 - the attributes of CloudEvents, each by name
@@ -52,23 +56,29 @@ class Envelope:
             traceparent=traceparent,
         )
 
-    def cloud_headers(self) -> dict[str, str]:
-        """The attributes as AMQP application headers."""
-        headers = {
-            "cloudEvents_specversion": "1.0",
-            "cloudEvents_id": self.id,
-            "cloudEvents_type": f"it.staffetta.{self.key}",
-            "cloudEvents_source": f"/staffetta/{self.source}",
-            "cloudEvents_time": self.time.isoformat(),
+    def attributes(self) -> dict[str, str]:
+        """The attributes of CloudEvents."""
+        attributes = {
+            "specversion": "1.0",
+            "id": self.id,
+            "type": f"it.staffetta.{self.key}",
+            "source": f"/staffetta/{self.source}",
+            "time": self.time.isoformat(),
         }
         if self.causation:
-            headers["cloudEvents_causationid"] = self.causation
+            attributes["causationid"] = self.causation
         if self.traceparent:
-            headers["cloudEvents_traceparent"] = self.traceparent
-        return headers
+            attributes["traceparent"] = self.traceparent
+        return attributes
+
+    def cloud_headers(self) -> dict[str, str]:
+        """The attributes as AMQP application headers."""
+        return {f"{PREFIX}{name}": value for name, value in self.attributes().items()}
 
     def message(self) -> Message:
         """The body as the model that the key names. Raises `UnknownMessage` or pydantic's `ValidationError`."""
+        if self.parsed is not None:
+            return self.parsed
         kind, _owner, _restated = parse_key(self.key)
         return kind.model_validate_json(self.body)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from amqp.exceptions import PreconditionFailed
@@ -14,9 +17,16 @@ from amqp.exceptions import PreconditionFailed
 from shared.bus.connection import Broker
 from shared.bus.consumer import Delivery, Subscription
 from shared.bus.outages import OUTAGES, NotTaken, Unroutable
+from shared.bus.parcels import MOST_ITEMS
 from shared.bus.publisher import Publisher
-from shared.contracts.commands import AssignIuv
+from shared.bus.suspects import DEATHS
+from shared.bus.topology import DELIVERIES
+from shared.bus.unreadable import connected
+from shared.contracts.commands import AssignIuv, DispatchNotice
 from shared.contracts.envelope import Envelope
+from shared.contracts.facts import NoticeSent, StageFailed
+from tests import parcel_hand
+from tests.builders import a_record
 from tests.bus_hand import spawn
 from tests.servers import rabbitmq
 from tests.suites.bus import DEADLINE, NOW, RECORD, BusSuite, Ear, House, eventually
@@ -97,6 +107,31 @@ def test_a_forged_user_id_is_refused(house: House, broker: Broker) -> None:
         forger.publish([Envelope.of(AssignIuv(record=RECORD), source="ingest")])
 
 
+def test_a_single_message_and_a_parcel_on_the_wire(house: House, broker: Broker) -> None:
+    """Told by a library that is not the one that wrote it."""
+    first, second = commands(2)
+    [alone] = house.say(first)
+    together = house.say(first, second)
+    connection = connected(broker.url)
+    channel = connection.channel()
+    queue = house.topology.queue("iuv").name
+    (_, single, body), (_, parcel, batch) = (channel.basic_get(queue, auto_ack=True) for _ in range(2))
+    connection.close()
+    assert single is not None
+    assert parcel is not None
+    assert batch is not None
+    assert (single.content_type, single.message_id, body) == ("application/json", alone.id, alone.body)
+    assert single.headers == {**alone.cloud_headers(), "x-delivery-count": 0}
+    assert (parcel.content_type, parcel.type) == (
+        "application/cloudevents-batch+json",
+        "it.staffetta.iuv.assign-iuv.v1",
+    )
+    assert parcel.headers == {"parcel-items": 2, "x-delivery-count": 0}
+    assert (parcel.user_id, parcel.delivery_mode) == (broker.user, 2)
+    for event, envelope in zip(json.loads(batch), together, strict=True):
+        assert (event.pop("data"), event) == (json.loads(envelope.body), envelope.attributes())
+
+
 def test_thousands_are_confirmed_in_windows(house: House) -> None:
     ear, _ = house.listen("iuv", size=200)
     sent = house.say(*commands(2_000))
@@ -166,7 +201,7 @@ def test_a_recovery_that_fails_is_tried_again(house: House, broker: Broker) -> N
 
 def test_five_restarts_of_a_replica_in_mid_work_charge_nobody_twice(house: House) -> None:
     """What was delivered and not begun goes back, and RabbitMQ counts that; from then on one is in hand at a time."""
-    house.say(*commands(60))
+    house.say_each(*commands(60))
     earlier: Counter[int] = Counter()
     handled: list[int] = []
     for _ in range(5):
@@ -190,7 +225,7 @@ def test_five_restarts_of_a_replica_in_mid_work_charge_nobody_twice(house: House
 
 def test_what_kills_its_worker_is_alone_in_hand_and_its_neighbours_are_not_charged(house: House) -> None:
     poison = 30
-    house.say(*commands(60))
+    house.say_each(*commands(60))
     hands: list[list[tuple[int, int]]] = []
     for _ in range(3):
         worker = spawn(house.broker.url, house.topology.namespace, "iuv", size=50, poison=poison)
@@ -212,3 +247,57 @@ def test_what_kills_its_worker_is_alone_in_hand_and_its_neighbours_are_not_charg
     others = [earlier for issue, earlier in (*hands[1], *hands[2], *rest.items()) if issue != poison]
     assert others
     assert max(others) == 1
+
+
+# -- parcels
+
+
+def test_one_replica_does_not_hoard_parcels(house: House) -> None:
+    may_end = threading.Event()
+    held: list[int] = []
+
+    def slow(deliveries: Sequence[Delivery]) -> None:
+        held.extend(issues(deliveries))
+        assert may_end.wait(DEADLINE)
+
+    house.adopt(Subscription(house.broker, house.topology, "iuv", slow, size=50))
+    for start in range(0, 500, MOST_ITEMS):
+        house.say(*commands(500)[start : start + MOST_ITEMS])
+    eventually(lambda: bool(held))
+    ear, _ = house.listen("iuv")
+    ear.until_heard(500 - 2 * 50)
+    may_end.set()
+    eventually(lambda: {*held, *issues(ear.deliveries)} == set(range(1, 501)))
+
+
+def test_what_kills_its_worker_in_a_parcel_is_parked_alone_and_nobody_is_acted_on_twice(
+    house: House, tmp_path: Path
+) -> None:
+    """Two of 25 kill whoever acts on them: a death together, and two of each alone."""
+    poison = {6, 20}
+    ear, _ = house.listen("ingest.facts")
+    rows = range(2, 27)
+    house.say(*(DispatchNotice(record=a_record(row)) for row in rows))
+    deaths = 0
+    while len(_told(ear)) < len(rows):
+        with parcel_hand.spawn(house.broker.url, house.topology.namespace, tmp_path, poison) as worker:
+            eventually(lambda worker=worker: worker.poll() is not None or len(_told(ear)) == len(rows))  # type: ignore[misc]
+            deaths += worker.poll() is not None
+            worker.kill()
+    assert deaths == 1 + 2 * len(poison)
+    assert _told(ear) == {a_record(row).id: "kills-worker" if row in poison else "" for row in rows}
+    acts = Counter(map(int, (tmp_path / "acts").read_text().split()))
+    assert acts == Counter(set(rows) - poison)  # once each
+
+
+def _told(ear: Ear) -> dict[UUID, str]:
+    """Record → the code of its failure, or none."""
+    messages = [each.message for each in ear.deliveries]
+    return {
+        **{each.record.id: "" for each in messages if isinstance(each, NoticeSent)},
+        **{each.record_id: each.code for each in messages if isinstance(each, StageFailed)},
+    }
+
+
+def test_a_queue_gives_a_parcel_so_often_that_all_in_it_may_kill() -> None:
+    assert 1 + DEATHS * MOST_ITEMS < DELIVERIES

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from shared.contracts.envelope import BATCH_CONTENT_TYPE
 from tests.operators_hand import Site, site, until
 from tests.servers import rabbitmq
 
@@ -52,6 +53,21 @@ def test_the_list_counts_and_tells_why_and_since_when_but_never_what(here: Site)
         assert "Rossi" not in text
         assert "RSSMRA" not in text
     until(lambda: here.waiting("render.unreadable") == 2)  # looking takes nothing away
+
+
+def test_a_parcel_tells_how_many_it_holds_and_goes_back_whole(here: Site) -> None:
+    here.park(f"[{BODY}, {BODY}]", id="two", items=2)
+    here.park(BODY, id="one")
+    listed = here.call("parked", "list").output.splitlines()
+    assert [line.endswith("  pacco di 2") for line in listed if "render:" in line] == [True, False]
+    assert [each["items"] for each in here.json("parked", "list")["messages"]] == [2, 1]
+    shown = here.call("parked", "show", "two").output
+    assert "items: 2" in shown
+    assert "Rossi" not in shown
+    assert here.json("parked", "redrive", "two")["sent"] == ["render:1:two"]
+    _, properties, body = here.get("render")
+    assert (properties.content_type, properties.headers["parcel-items"]) == (BATCH_CONTENT_TYPE, 2)
+    assert body.decode() == f"[{BODY}, {BODY}]"
 
 
 def test_a_message_without_a_name_is_named_after_its_content(here: Site) -> None:

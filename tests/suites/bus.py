@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ import pytest
 
 from shared.bus.connection import Broker
 from shared.bus.consumer import Delivery, Subscription
+from shared.bus.parcels import posted
 from shared.bus.publisher import Publisher
 from shared.bus.topology import BINDINGS, Topology
 from shared.contracts.base import Channel, StageName
@@ -37,7 +39,7 @@ from shared.contracts.commands import (
     SettleSending,
     WithdrawPosition,
 )
-from shared.contracts.envelope import Envelope
+from shared.contracts.envelope import BATCH_CONTENT_TYPE, Envelope
 from shared.contracts.facts import (
     BatchSent,
     IuvAssigned,
@@ -173,6 +175,10 @@ class House:
         self.publisher.publish(envelopes)
         return envelopes
 
+    def say_each(self, *messages: Message, source: str = "ingest") -> list[Envelope]:
+        """The same, each by itself: none shares a parcel."""
+        return [envelope for message in messages for envelope in self.say(message, source=source)]
+
     def lying_in(self, queue: str) -> list[bytes]:
         """The bodies in a queue that nobody consumes, taken out."""
         bodies = []
@@ -180,6 +186,17 @@ class House:
             while (taken := connection.default_channel.basic_get(queue, no_ack=True)) is not None:
                 bodies.append(taken.body if isinstance(taken.body, bytes) else taken.body.encode())
         return bodies
+
+    def set_aside(self, service: str) -> list[bytes]:
+        """The bodies that `service` could not read, once there are any, taken out."""
+        aside: list[bytes] = []
+
+        def is_aside() -> bool:
+            aside.extend(self.lying_in(self.topology.unreadable_name(service)))
+            return bool(aside)
+
+        eventually(is_aside)
+        return aside
 
     def quiet(self) -> None:
         """Nobody consumes any more, and nothing is left in the queues."""
@@ -319,19 +336,73 @@ class BusSuite:
     ) -> None:
         broken = Envelope(id="x", key=key, exchange="commands", source="stranger", time=NOW, body=body)
         good = [Envelope.of(AssignIuv(record=RECORD, issue=issue), source="ingest") for issue in (1, 2)]
+        for envelope in (good[0], broken, good[1]):
+            house.publisher.publish([envelope])
+        ear, subscription = house.listen("iuv")
+        assert [each.envelope.id for each in ear.until_heard(2)] == [each.id for each in good]
+        eventually(lambda: subscription.idle)
+        subscription.stop()
+        assert house.set_aside("iuv") == [body]
+
+    def test_those_of_a_parcel_arrive_as_they_left_in_their_order(self, house: House) -> None:
+        ear, _ = house.listen("iuv")
+        sent = [
+            Envelope.of(
+                AssignIuv(record=RECORD, issue=issue), source="ingest", id=uuid4(), correlation=uuid4(),
+                causation=f"cause-{issue}", traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" * (issue % 2),
+            )
+            for issue in range(1, 61)
+        ]  # fmt: skip
+        house.publisher.publish(sent)
+        heard = ear.until_heard(60)
+        assert [each.envelope for each in heard] == [replace(each, body=b"", user=house.broker.user) for each in sent]
+        assert [each.message for each in heard] == [each.message() for each in sent]
+        assert all(each.envelope.message() is each.message for each in heard)  # it was read once
+
+    def test_handfuls_of_parcels_are_no_larger_than_asked_for(self, house: House) -> None:
+        sent = [
+            each for _ in range(4) for each in house.say(*(AssignIuv(record=RECORD, issue=n) for n in range(1, 26)))
+        ]
+        ear, subscription = house.listen("iuv", size=16)
+        assert [each.envelope.id for each in ear.until_heard(100)] == [each.id for each in sent]
+        assert max(len(handful) for handful in ear.handfuls) == 16
+        eventually(lambda: subscription.idle)
+
+    def test_keys_that_alternate_reach_their_readers(self, house: House) -> None:
+        readers = {queue: house.listen(queue)[0] for queue in ("iuv", "protocol", "dispatch")}
+        kinds = {"iuv": AssignIuv, "protocol": RegisterNotice, "dispatch": DispatchNotice}
+        said = [kinds[queue](record=RECORD, issue=issue) for issue in range(1, 41) for queue in readers]
+        house.say(*said)
+        for queue, ear in readers.items():
+            assert [each.message for each in ear.until_heard(40)] == [m for m in said if type(m) is kinds[queue]]
+
+    def test_of_a_parcel_what_can_be_read_is_handled_and_all_of_it_is_set_aside_and_may_come_again(
+        self, house: House
+    ) -> None:
+        good = [Envelope.of(AssignIuv(record=RECORD, issue=issue), source="ingest") for issue in (1, 2)]
+        broken = replace(good[0], id="broken", body=b'{"record": {}}')
         house.publisher.publish([good[0], broken, good[1]])
         ear, subscription = house.listen("iuv")
         assert [each.envelope.id for each in ear.until_heard(2)] == [each.id for each in good]
         eventually(lambda: subscription.idle)
         subscription.stop()
-        aside: list[bytes] = []
+        [aside] = house.set_aside("iuv")
+        assert [event["id"] for event in json.loads(aside)] == [good[0].id, "broken", good[1].id]
 
-        def is_aside() -> bool:
-            aside.extend(house.lying_in(house.topology.unreadable_name("iuv")))
-            return bool(aside)
-
-        eventually(is_aside)
-        assert aside == [body]
+    @pytest.mark.parametrize("body", [b"[{}, not json", b'{"no": "array"}', b"[\xff]", b"null"])
+    def test_what_is_no_parcel_but_says_so_is_set_aside(
+        self, house: House, body: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        posting = "shared.bus.publisher.posted"
+        monkeypatch.setattr(posting, lambda parcel: replace(posted(parcel), content_type=BATCH_CONTENT_TYPE, body=body))
+        house.say(AssignIuv(record=RECORD))
+        monkeypatch.undo()
+        house.say(AssignIuv(record=RECORD, issue=2))
+        ear, subscription = house.listen("iuv")
+        assert [each.message for each in ear.until_heard(1)] == [AssignIuv(record=RECORD, issue=2)]
+        eventually(lambda: subscription.idle)
+        subscription.stop()
+        assert house.set_aside("iuv") == [body]
 
     def test_a_quiet_subscription_is_idle_and_one_with_a_message_in_hand_is_not(self, house: House) -> None:
         may_end, in_hand = threading.Event(), threading.Event()
@@ -359,7 +430,7 @@ class BusSuite:
 
         subscription = Subscription(house.broker, house.topology, "iuv", slow, size=1)
         subscription.start()
-        house.say(AssignIuv(record=RECORD), AssignIuv(record=RECORD, issue=2))
+        house.say_each(AssignIuv(record=RECORD), AssignIuv(record=RECORD, issue=2))
         assert in_hand.wait(DEADLINE)
         stopping = threading.Thread(target=subscription.stop)
         stopping.start()
