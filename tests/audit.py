@@ -87,12 +87,13 @@ def query(folder: Path, service: str, sql: str) -> list[dict[str, Any]]:
         connection.close()
 
 
-def audit(books: Books, rows: int) -> Audit:
-    """Count at the simulators and the ledgers; `rows` is how many rows of the spreadsheets could go."""
+def audit(books: Books, rows: int, parked: int = 0) -> Audit:
+    """Count at the simulators and the ledgers; `rows` is how many rows of the spreadsheets could go, `parked` how many of
+    them were stopped between pagoPA and the register."""
     found = Audit()
     _positions(books, rows, found)
-    _register(books, rows, found)
-    _messages(books, rows, found)
+    _register(books, rows - parked, found)
+    _messages(books, rows - parked, found)
     _status(books, found)
     return found
 
@@ -150,7 +151,7 @@ def _messages(books: Books, rows: int, found: Audit) -> None:
 
 def _status(books: Books, found: Audit) -> None:
     """The read model says of each record what its row in ingest says."""
-    titles = {"finished": "sent", "uncertain": "to-verify"}
+    titles = {"finished": "sent", "uncertain": "to-verify", "parked": "stuck"}
     ingest = {row["id"]: row["state"] for row in books.query("ingest", 'select id, state from "row"')}
     status = {row["id"]: row["state"] for row in books.query("status", "select id, state from record")}
     found.states = dict(Counter(status.values()))

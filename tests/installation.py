@@ -19,6 +19,7 @@ from typing import IO, Any
 from uuid import uuid4
 
 import httpx
+import openpyxl
 import psycopg
 from psycopg.rows import dict_row
 
@@ -35,6 +36,7 @@ FINAL = frozenset({"sent", "to-verify", "by-hand", "to-correct", "stuck", "cance
 LEAVE_SECONDS = 10.0
 START_SECONDS = 240.0
 """For six processes at once, on a machine that is busy."""
+SIMULATE = (sys.executable, "-m", "tests.crash.overheard", "simulate")
 FAST = {
     # A lease runs out soon after a kill; the acts here take milliseconds.
     "STAFFETTA_DISPATCH_SLOT_SECONDS": "2",
@@ -124,11 +126,11 @@ class Installation:
         """pagoPA and the mail server."""
         self.start_pagopa()
         ports = ("--smtp-port", str(self._ports["smtp"]), "--port", str(self._ports["mail"]))
-        self._spawn("mail", STAFFETTA, "simulate", "mail", "--folder", self.mail, *ports)
+        self._spawn("mail", *SIMULATE, "mail", "--folder", self.mail, *ports)
 
     def start_pagopa(self) -> None:
         """Again, on the same port and the same book."""
-        self._spawn("pagopa", STAFFETTA, "simulate", "pagopa", "--folder", self.pagopa, "--port", self._ports["pagopa"])
+        self._spawn("pagopa", *SIMULATE, "pagopa", "--folder", self.pagopa, "--port", self._ports["pagopa"])
 
     def start_service(self, name: str, point: str = "none", call: int = 1) -> None:
         """With a kill point: see tests/crash/service.py."""
@@ -201,6 +203,12 @@ class Installation:
         )
         return {row["state"]: row["n"] for row in rows}
 
+    def records(self, batch: str, **search: Any) -> list[dict[str, Any]]:
+        """Records of a batch as the API lists them: up to 200 that `search` finds."""
+        answer = self.api.post(f"/batches/{batch}/records/search", json={"page_size": 200, **search})
+        items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
+        return items
+
     def until_settled(self, batch: str, rows: int, seconds: float = 240.0) -> dict[str, int]:
         """Until every record is where the machine leaves it, and status has heard so."""
 
@@ -210,6 +218,11 @@ class Installation:
 
         wait_for("settled", settled, seconds, told=lambda: self.states(batch))
         return self.states(batch)
+
+    def mail_fault(self, kind: str, recipient: str, times: int = 1) -> None:
+        """What the mail server does wrong, to one recipient: see `deploy/simulators/mail/faults.py`."""
+        fault = {"kind": kind, "recipient": recipient, "times": times}
+        httpx.post(self.address("mail") + "/faults", json=fault, timeout=30).raise_for_status()
 
     def query(self, service: str, sql: str) -> list[dict[str, Any]]:
         """The rows of a service's schema."""
@@ -268,3 +281,10 @@ def sheet_of(folder: Path, rows: int) -> Path:
         make = ROOT / "deploy" / "examples" / "make_scuolabus.py"
         subprocess.run([sys.executable, make, "--rows", str(rows), "--out", path], check=True)
     return path
+
+
+def addresses_of(sheet: Path) -> list[str]:
+    """Where the messages of a spreadsheet go."""
+    rows = openpyxl.load_workbook(sheet, read_only=True).worksheets[0].iter_rows(values_only=True)
+    column = next(rows).index("IndirizzoPec")
+    return [str(row[column]) for row in rows if row[column]]

@@ -1,7 +1,7 @@
 """Kill each service at each step of its work: `python -m tests.crash.matrix --rows 60 --folder DIR`.
 
 One installation on servers; for every case a batch of its own, a `kill -9` at the point, a start without it. In the end the
-simulators' disks, the ledgers and the read model are counted together.
+simulators' disks, the ledgers and the read model are counted together. The sweeper's cases are beside it (`.sweeping`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.audit import Audit, audit
+from tests.crash.sweeping import POINTS, sweep
 from tests.installation import Installation, on_private_servers, sheet_of
 
 Case = tuple[str, str, int]
@@ -87,14 +88,19 @@ def main() -> int:
     folder.mkdir(parents=True)
     sheet = sheet_of(folder, given.rows)
     cases = [case for case in CASES if not given.only or ".".join(case[:2]).startswith(given.only)]
-    outcomes = []
-    with on_private_servers(folder) as (_, _, here):
+    points = [point for point in POINTS if not given.only or f"sweeper.{point}".startswith(given.only)]
+    outcomes, problems = [], []
+    with on_private_servers(folder) as (broker, database, here):
         for case in cases:
             outcomes.append(run_case(here, case, sheet, given.rows))
             print(outcomes[-1], flush=True)
-        found = audit(here, given.rows * len(cases))
-    problems = wrong(outcomes, found, given.rows)
-    print(f"{len(cases)} kills; {found}")
+        for point in points:
+            swept = sweep(broker.url, database.url, folder, point)
+            print(swept, flush=True)
+            problems += swept.wrong()
+        found = audit(here, given.rows * len(cases)) if cases else Audit()
+    problems += wrong(outcomes, found, given.rows)
+    print(f"{len(cases) + len(points)} kills; {found}")
     print(*problems or ["nothing is missing, nothing was done twice"], sep="\n")
     return bool(problems)
 

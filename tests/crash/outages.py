@@ -13,10 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from tests.audit import audit
-from tests.installation import Installation, on_private_servers, sheet_of, wait_for
+from tests.installation import Installation, addresses_of, on_private_servers, sheet_of, wait_for
 from tests.servers import postgresql, rabbitmq
 
 BROKER_SECONDS, DATABASE_SECONDS = 30.0, 10.0
@@ -115,8 +113,8 @@ def run_case(servers: Servers, harm: Callable[[Servers], None], sheet: Path, row
 
 def greylisted(here: Installation, sheet: Path, rows: int) -> dict[str, int]:
     """Each recipient is told to come again later, three times: that is how greylisting works, and no failure."""
-    times = {"kind": "greylist", "times": GREYLISTED * rows}
-    httpx.post(here.address("mail") + "/faults", json=times, timeout=30).raise_for_status()
+    for address in addresses_of(sheet):
+        here.mail_fault("greylist", address, GREYLISTED)
     return here.until_settled(here.send(sheet), rows, 600.0)
 
 

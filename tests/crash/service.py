@@ -1,8 +1,9 @@
 """A service with a kill point: `python -m tests.crash.service NAME POINT CALL`, for `python -m services.NAME`.
 
 The process kills itself with SIGKILL when it passes POINT for the CALL-th time (`none`: never). Kill points live here and
-not in the product. `crash.jsonl` in the current folder tells where it was struck. With `BLANK_PRESS` in the environment
-render makes pages without layout: where printing is not what is tested, it is nine tenths of the time.
+not in the product. `crash.jsonl` in the current folder tells where it was struck, `urls.log` which URLs status was asked
+for. With `BLANK_PRESS` in the environment render makes pages without layout: where printing is not what is tested, it is
+nine tenths of the time. With `CANARY` there are bugs on some records (`.canary`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from shared.bus.publisher import Publisher
 from shared.bus.runner import StageRunner
 from shared.contracts.envelope import Envelope
 from shared.process import main as main_of
-from tests.crash.entry import KillPoint
+from tests.crash import canary
+from tests.crash.entry import KillPoint, strike
+from tests.crash.overheard import overhear
 
-SMALL_CHUNK = 20
+SMALL_CHUNK = 5
 
 
 def arm(name: str, kill: KillPoint) -> None:
@@ -43,6 +46,25 @@ def _after_act(kill: KillPoint) -> None:
         stage = service.stage
         act = "act" if stage.lookable else "act_once"
         setattr(stage, act, kill.around(getattr(stage, act), after=True))
+        plain(runner, service, *args, **named)
+
+    StageRunner.__init__ = armed  # type: ignore[method-assign,assignment]
+
+
+def _poisoned(kill: KillPoint) -> None:
+    """Whoever acts on the row with this number dies."""
+    plain = StageRunner.__init__
+
+    def armed(runner: StageRunner, service: Any, *args: Any, **named: Any) -> None:
+        stage = service.stage
+        act = stage.act
+
+        def deadly(works: Sequence[Any]) -> Any:
+            if any(work.request.record.row == kill.call for work in works):
+                strike(kill.point, 0.0)
+            return act(works)
+
+        stage.act = deadly
         plain(runner, service, *args, **named)
 
     StageRunner.__init__ = armed  # type: ignore[method-assign,assignment]
@@ -110,6 +132,7 @@ PLACES: dict[str, Callable[[KillPoint], None]] = {
     "reserve": lambda kill: _after(Ledger, "reserve", kill),
     "acting": lambda kill: _after(Ledger, "mark_acting", kill),
     "act": _after_act,
+    "poison": _poisoned,
     "record": lambda kill: _after(Ledger, "record", kill),
     "half": _in_publish,
     "pass-on": _in_publish,
@@ -125,6 +148,9 @@ def main() -> None:
     del sys.argv[1:4]
     if name == "render" and os.environ.get("BLANK_PRESS"):
         importlib.import_module("services.render.wire").WorkerPool = BlankPress  # type: ignore[attr-defined]
+    if os.environ.get("CANARY"):
+        canary.arm(name)
+    overhear()
     if point != "none":
         arm(name, KillPoint(point, int(call), 0.0))
     sys.exit(main_of(importlib.import_module(f"services.{name}.__main__").SERVICE, []))
