@@ -35,7 +35,7 @@ def choke(whole: str) -> NoReturn:
 def arm(name: str) -> None:
     """Give a service its bugs."""
     if name == "ingest":
-        _once("services.ingest.pacer", "command_of", lambda row: row.whole)
+        _once("services.ingest.pacer", "command_of", lambda asked: asked)
     elif name == "status":
         _once("services.status.wire", "fold_handful", lambda _session, envelopes: envelopes)
     else:
