@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.bus.ledgers import Key
+from shared.bus.moves import Key
 from shared.bus.statements import Statements
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import Fact

@@ -1,4 +1,4 @@
-"""The runner's hand on a stage's ledger: each method is one transaction."""
+"""The runner's hand on a stage's ledger: each method that writes is one transaction."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import tuple_
+from sqlalchemy import inspect, tuple_
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
+from shared.bus.moves import Key, Move, Moves, moved
 from shared.contracts.record import SECTIONS, Orders, Record, Section, SectionState
+from shared.db.among import among
 from shared.db.engine import Database
-from shared.db.insert import insert_missing
+from shared.db.insert import detached, insert_missing
 from shared.db.ledger import LedgerRow, LedgerState, fingerprint
 from shared.stage import Done, LookableStage, Outcome, Refused, Request, Stage, Uncertain, Work
 
 R = TypeVar("R", bound=LedgerRow)
-Key = tuple[UUID, int]
-"""(record id, order)."""
 Verdict = Literal["as-it-stands", "seen", "leased", "content-differs", "superseded"]
 """`seen`: somebody may have acted on the row before this handful, so it is looked at first. `superseded`: the record was
 asked for anew since, so this order is not begun any more."""
 SETTLED = (LedgerState.DONE, LedgerState.REFUSED, LedgerState.UNCERTAIN, LedgerState.WITHDRAWN)
-RANK = {LedgerState.UNCERTAIN: 1, LedgerState.REFUSED: 2, LedgerState.DONE: 3, LedgerState.WITHDRAWN: 4}
 PAGE = 200
 
 
@@ -43,6 +43,8 @@ class Ledger(Generic[R]):
         self._owner = owner
         self._alive = alive
         self._now = now
+        self._table = inspect(stage.row_type).local_table
+        self._moves = Moves(database, self._table, owner)
 
     def reserve(self, hand: Mapping[Key, Request]) -> list[tuple[Request, R, Verdict]]:
         """Rows for what is new (the stage fills them), and what stands for the rest; sorted by record id (lock order).
@@ -71,35 +73,26 @@ class Ledger(Generic[R]):
             answers.append((request, row, "superseded" if superseded else "as-it-stands"))
         if fresh:
             self._stage.reserve(session, fresh)
-            if len(insert_missing(session, [work.row for work in fresh])) < len(fresh):
+            if insert_missing(session, [work.row for work in fresh]) < len(fresh):
                 raise _Overtaken
         return answers
 
     def mark_acting(self, work: Work[R]) -> bool:
         """Set the row to `acting` with a lease of ours; `False` if somebody else got it meanwhile."""
-        with self._database.write() as session:
-            row = self._rows(session, [work.request.key])[work.request.key]
-            if row.state != LedgerState.RESERVED:
-                return False
-            row.state = LedgerState.ACTING.value
-            row.lease_owner = self._owner
-            row.lease_until = self._now() + timedelta(seconds=self._stage.lease_seconds)
-            row.updated_at = self._now()
-            session.add(row)
-        return True
+        until = self._now() + timedelta(seconds=self._stage.lease_seconds)
+        mark = self._move(LedgerState.ACTING, lease_owner=self._owner, lease_until=until)
+        return bool(self._moves({work.request.key: mark}))
 
     def record(self, outcomes: Sequence[tuple[Work[R], Outcome]]) -> list[Work[R]]:
         """What came of each. Knowledge only grows, by the sections' ranks: a late success turns uncertain into done, and
-        nothing turns done or refused into uncertain."""
-        with self._database.write() as session:
-            rows = self._rows(session, [work.request.key for work, _ in outcomes])
-            recorded = []
-            for work, outcome in outcomes:
-                row = rows[work.request.key]
-                self._record(row, outcome)
-                session.add(row)
-                recorded.append(Work(work.request, row))
-        return recorded
+        nothing turns done or refused into uncertain. The rows are as they stand then."""
+        moves = {work.request.key: self._to(work.row, outcome) for work, outcome in outcomes}
+        moving = self._moves(moves)
+        standing = self._standing([key for key in moves if key not in moving])
+        for work, _ in outcomes:
+            if (key := work.request.key) in moving:
+                moved(work.row, moves[key])
+        return [Work(work.request, standing.get(work.request.key, work.row)) for work, _ in outcomes]
 
     def doubt(self, work: Work[R]) -> Work[R]:
         """Record an act whose worker died: nothing is known of it."""
@@ -113,7 +106,7 @@ class Ledger(Generic[R]):
     def renew(self, work: Work[R]) -> Work[R]:
         """Another reservation for the same row."""
         with self._database.write() as session:
-            row = self._rows(session, [work.request.key])[work.request.key]
+            row = session.exec(self._query([work.request.key]).with_for_update()).one()
             fresh = Work(work.request, row)
             cast("LookableStage[R]", self._stage).renew(session, fresh)
             session.add(row)
@@ -151,25 +144,26 @@ class Ledger(Generic[R]):
 
     # -- inside
 
-    def _rows(self, session: Session, keys: list[Key]) -> dict[Key, R]:
+    def _standing(self, keys: list[Key]) -> dict[Key, R]:
+        if not keys:
+            return {}
+        with self._database.read() as session:
+            return {(row.record_id, row.order): row for row in session.exec(self._query(keys))}
+
+    def _query(self, keys: list[Key]) -> SelectOfScalar[R]:
         table = self._stage.row_type
-        query = (
-            select(table)
-            .where(tuple_(col(table.record_id), col(table.order)).in_(keys))
-            .order_by(col(table.record_id), col(table.order))
-            .with_for_update()
-        )
-        return {(row.record_id, row.order): row for row in session.exec(query)}
+        return select(table).where(tuple_(col(table.record_id), col(table.order)).in_(keys))
 
     def _orders(self, session: Session, hand: Mapping[Key, Request]) -> dict[Key, R]:
         """The rows of these records, of any order."""
         table = self._stage.row_type
-        query = select(table).where(col(table.record_id).in_(sorted({record for record, _ in hand})))
+        query = select(table).where(among(session, self._table.columns.record_id, {record for record, _ in hand}))
         found = session.exec(query.order_by(col(table.record_id), col(table.order)).with_for_update())
         return {(row.record_id, row.order): row for row in found}
 
     def _new(self, request: Request) -> R:
-        return self._stage.row_type(
+        return detached(
+            self._stage.row_type,
             record_id=request.record.id,
             order=request.order,
             batch_id=request.record.batch_id,
@@ -193,23 +187,25 @@ class Ledger(Generic[R]):
             return "superseded" if superseded else "seen"
         return "seen" if row.state == LedgerState.UNCERTAIN else "as-it-stands"
 
-    def _record(self, row: R, outcome: Outcome) -> None:
+    def _to(self, row: R, outcome: Outcome) -> Move:
         match outcome:
             case Done(section):
-                self._settle(row, LedgerState.DONE, section)
+                return self._move(LedgerState.DONE, section)
             case Refused(code, detail):
-                self._settle(row, LedgerState.REFUSED, self._blank(row, SectionState.REFUSED, code, detail))
+                return self._move(LedgerState.REFUSED, self._blank(row, SectionState.REFUSED, code, detail))
             case Uncertain(section):
-                self._settle(row, LedgerState.UNCERTAIN, section)
-            case _ if row.state == LedgerState.ACTING and row.lease_owner == self._owner:  # another's act goes on
-                row.state, row.lease_owner, row.lease_until = LedgerState.RESERVED.value, "", None
-        row.updated_at = self._now()
+                return self._move(LedgerState.UNCERTAIN, section)
+            case _:
+                return self._move(LedgerState.RESERVED)
 
-    def _settle(self, row: R, state: LedgerState, section: Section) -> None:
-        if RANK.get(LedgerState(row.state), 0) >= RANK[state]:
-            return
-        row.state, row.section = state.value, section.model_dump(mode="json", exclude_none=True)
-        row.lease_owner, row.lease_until = "", None
+    def _move(
+        self, state: LedgerState, section: Section | None = None, *, lease_owner: str = "",
+        lease_until: datetime | None = None,
+    ) -> Move:  # fmt: skip
+        known = None if section is None else section.model_dump(mode="json", exclude_none=True)
+        return Move(
+            state=state, section=known, lease_owner=lease_owner, lease_until=lease_until, updated_at=self._now()
+        )
 
     def _blank(self, row: R, state: SectionState, code: str, detail: str) -> Section:
         return SECTIONS[self._stage.name][1](order=row.order, state=state, code=code, detail=detail)

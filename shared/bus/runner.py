@@ -18,8 +18,9 @@ from shared.bus.acting import act_once, act_together
 from shared.bus.consumer import Delivery
 from shared.bus.handful import Handful
 from shared.bus.lanes import LaneEvent, Lanes, utc_now
-from shared.bus.ledgers import SETTLED, Key, Ledger
+from shared.bus.ledgers import SETTLED, Ledger
 from shared.bus.measured import carried
+from shared.bus.moves import Key
 from shared.bus.outages import OUTAGES
 from shared.bus.restating import restated
 from shared.bus.settings import LaneSettings

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event, text
+from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlmodel import Session
 
 from shared.db.postgresql import postgresql_engine
@@ -42,7 +42,8 @@ class WrongRevision(Exception):
 
 
 class Database:
-    """One service's database. `write()` and `read()` give a session in a transaction, committed on a clean exit.
+    """One service's database. `write()` and `read()` give a session in a transaction, committed on a clean exit; `at_once()`
+    is for one statement that is a transaction by itself.
 
     `metadata.info["revision"]` is the migration that makes the tables as they are here."""
 
@@ -51,6 +52,7 @@ class Database:
         self.engine: Engine = _sqlite_engine(url, schema) if self._sqlite else postgresql_engine(url, schema)
         self._metadata = metadata
         self._schema = schema
+        self._at_once = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         # One writer at a time is SQLite's rule; queueing for it here is fair and never times out.
         self._writer = threading.RLock() if self._sqlite else None
 
@@ -89,6 +91,16 @@ class Database:
         """A transaction that only reads."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """One statement, whose end is its commit: PostgreSQL is asked once and not three times."""
+        if self._sqlite:
+            with self.write() as session:
+                yield session.connection()
+        else:
+            with self._at_once.connect() as connection:
+                yield connection
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -6,13 +6,14 @@ inserted with `insert_missing` (shared/db/insert.py), never read and hoped for.
 
 from __future__ import annotations
 
+import select
 from typing import Any
 
 import psycopg
 from pydantic_core import from_json, to_json
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 
 CONNECT_SECONDS = 5
 STATEMENT_MS = 60_000
@@ -44,7 +45,6 @@ def postgresql_engine(url: str, schema: str) -> Engine:
         url,
         hide_parameters=True,  # an error would quote names and tax codes into the log
         pool_size=POOL,
-        pool_pre_ping=True,
         isolation_level="READ COMMITTED",
         json_serializer=lambda value: to_json(value).decode(),
         json_deserializer=from_json,
@@ -60,7 +60,18 @@ def postgresql_engine(url: str, schema: str) -> Engine:
         },
     )
     event.listen(engine, "handle_error", _told)
+    event.listen(engine, "checkout", _heard)
     return engine
+
+
+def _heard(connection: psycopg.Connection, _record: Any, _proxy: Any) -> None:
+    """Have another one opened where the server left this one: an idle connection has nothing to say but farewell. To listen
+    costs nothing; to ask, as `pool_pre_ping` does, as much as a statement."""
+    listening = select.poll()
+    if not connection.closed:
+        listening.register(connection.fileno(), select.POLLIN)
+    if connection.closed or listening.poll(0):
+        raise DisconnectionError
 
 
 def _told(context: ExceptionContext) -> BaseException | None:

@@ -16,6 +16,7 @@ from shared.db.ledger import LedgerState
 from shared.stage import Deferred, Done, Outcome, Refused, Request, Transient, Uncertain, Work
 from tests.builders import BATCH, a_record
 from tests.fakes import Clock, FakeRow, FakeStage
+from tests.together import together
 
 Book = Ledger[FakeRow]
 Books = Callable[..., Book]
@@ -119,6 +120,14 @@ class LedgerSuite:
     def test_one_worker_gets_the_mark(self, books: Books) -> None:
         [work] = self.reserved(books())
         assert [books(owner).mark_acting(work) for owner in ("one", "two", "one")] == [True, False, False]
+
+    def test_one_of_a_workers_connections_gets_the_mark_and_each_gets_its_own(self, books: Books) -> None:
+        book, works = books(), self.reserved(books(), *[request(row) for row in range(2, 6)])
+        marks: list[tuple[int, bool]] = []
+        together(
+            *(lambda work=work: marks.append((work.request.record.row, book.mark_acting(work))) for work in works * 3)
+        )
+        assert sorted(row for row, marked in marks if marked) == [2, 3, 4, 5]
 
     def test_a_running_lease_is_anothers_until_it_runs_out_or_its_owner_is_gone(
         self, books: Books, clock: Clock
