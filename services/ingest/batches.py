@@ -23,7 +23,7 @@ from services.ingest.reading import CHUNK, chunks, counted, opened, record_of, r
 from services.ingest.refusals import Refusal, answered, keep, refused
 from services.ingest.restate import batch_facts
 from services.ingest.row_facts import row_facts
-from services.ingest.tables import Batch, Row
+from services.ingest.tables import Batch, ClientRequest, Row
 from services.ingest.tracciato import Reading, StructureError
 from shared.bus.outages import OUTAGES
 from shared.contracts.base import Phase
@@ -38,6 +38,8 @@ from shared.ids import derived, record_id
 
 log = structlog.get_logger()
 SENTENCES = REFUSALS | {
+    "client-batch": "Questo invio massivo è stato chiesto da un altro sistema: un file non lo può cambiare. Correggi una riga dalla "
+    "sua pagina, oppure fai ripetere la richiesta a quel sistema con un nuovo identificativo.",
     "options-differ": "Il tracciato è già stato preso in carico con altre opzioni: ripeti con le stesse, oppure avvia un nuovo "
     "invio massivo.",
     "rows-changed": "Il file cambia righe i cui avvisi sono già stati emessi: non è stato acquisito nulla. Riporta le righe "
@@ -140,11 +142,18 @@ class Batches:
         """The same batch: a further phase, the same sheet, or a corrected one."""
         if batch.cancelled or batch.cancelling:
             raise Refusal("batch-cancelled")
+        if batch.sheet_ref != request.sheet and self._asked_by_client(batch.id):
+            raise Refusal("client-batch")
         if batch.creditor != request.creditor or batch.batch_options != request.options:
             raise Refusal("options-differ")
         if batch.merging or batch.sheet_ref != request.sheet:
             self._merge(batch, request)
         self._say(batch_facts(self._allow(batch.id, request.until)), batch.id)
+
+    def _asked_by_client(self, batch_id: UUID) -> bool:
+        """Its rows are numbered as the request lists them, and have the client's references: no file knows either."""
+        with self._database.read() as session:
+            return session.get(ClientRequest, batch_id) is not None
 
     def _merge(self, before: Batch, request: WholeRequest) -> None:
         with opened(request, self._documents, self._creditors) as reading:

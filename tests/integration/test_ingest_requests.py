@@ -33,7 +33,7 @@ from shared.contracts.commands import (
     SendNotices,
 )
 from shared.contracts.envelope import Envelope
-from shared.contracts.facts import BatchIngested, CommandTaken, RecordsAccepted
+from shared.contracts.facts import BatchIngested, CommandRefused, CommandTaken, RecordsAccepted
 from shared.contracts.outcomes import (
     BatchOutcome,
     BatchState,
@@ -46,6 +46,7 @@ from shared.contracts.outcomes import (
 )
 from shared.contracts.record import SectionState
 from shared.creditors import Creditors, load_creditors
+from shared.documents import XLSX
 from shared.ids import derived
 from tests.builders import a_document
 from tests.fakes import Killed, Out, delivered
@@ -172,6 +173,19 @@ def rows(house: IngestHouse) -> list[Row]:
 def batches(house: IngestHouse) -> int:
     with house.service.database.read() as session:
         return len(session.exec(select(Batch)).all())
+
+
+def test_no_file_of_the_dashboard_is_merged_into_what_a_client_asked_for(house: IngestHouse, office: Office) -> None:
+    office.ask(request(2))
+    before = [(row.id, row.record) for row in rows(house)]
+    sheet = house.documents.put(b"another list", XLSX)
+    given = {"batch_id": BATCH, "request_id": "anno-2027", "creditor": "c_x999", "options": OPTIONS, "sheet": sheet}
+    merge = RequestBatch.model_validate({**given, "command_id": uuid4(), "client": "status", "file_name": "altro.xlsx"})
+    house.service.take_batches([delivered(merge, source="status")])
+    *_, refused = house.out.take()
+    assert isinstance(refused, CommandRefused)
+    assert (refused.code, "altro sistema" in refused.message) == ("client-batch", True)
+    assert [(row.id, row.record) for row in rows(house)] == before
 
 
 def test_a_request_is_taken_and_its_outcomes_follow_to_the_end(house: IngestHouse, office: Office) -> None:
