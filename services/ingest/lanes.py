@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 from sqlmodel import Session, col, select
 
 from services.ingest.pace import lanes_ahead, learn
@@ -18,6 +18,7 @@ from shared.db.engine import Database
 from shared.db.insert import insert_missing
 
 WORDS_AT_ONCE = 500
+_LEAVE = insert(LaneWord)
 
 
 @dataclass(slots=True)
@@ -33,8 +34,14 @@ class Words:
 
     def leave(self, session: Session, at: datetime) -> None:
         """For whoever issues next: a row for each lane, never one for each record."""
-        session.add_all(LaneWord(lane=lane, at=at, answered=count) for lane, count in sorted(self.answered.items()))
-        session.add_all(LaneWord(lane=lane, at=at, closed_until=until) for lane, until in sorted(self.closed.items()))
+        answered = [(lane, count, None) for lane, count in sorted(self.answered.items())]
+        closed = [(lane, 0, until) for lane, until in sorted(self.closed.items())]
+        words = [
+            {"lane": lane, "at": at, "answered": count, "closed_until": until}
+            for lane, count, until in (*answered, *closed)
+        ]
+        if words:
+            session.connection().execute(_LEAVE, words)
 
 
 def lanes_of(waiting: Iterable[Waiting]) -> set[str]:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from services.ingest.hand import AnyRow
 from services.ingest.model import Step
-from services.ingest.tables import WITHDRAW, Lane, LaneWord, Row
+from services.ingest.tables import WITHDRAW, Lane, LaneWord
 from shared.contracts.base import StageName
 
 SECONDS_IN_FLIGHT = 10.0
@@ -30,7 +31,7 @@ def lane_name(stage: StageName, creditor: str, channel: str) -> str:
             return f"{stage.value}:{creditor}"
 
 
-def lane_of(row: Row, stage: StageName) -> str:
+def lane_of(row: AnyRow, stage: StageName) -> str:
     """The lane that a row uses at a stage."""
     return lane_name(stage, row.creditor, row.channel)
 
@@ -50,7 +51,7 @@ def lanes_ahead(step: str, creditor: str, channel: str) -> list[str]:
     return [lane_name(stage, creditor, channel) for stage in STAGES_AHEAD[step]]
 
 
-def lane_now(row: Row) -> str:
+def lane_now(row: AnyRow) -> str:
     """The lane that has an issued row in hand."""
     return lanes_ahead(row.errand or row.step, row.creditor, row.channel)[0]
 

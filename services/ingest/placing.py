@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from services.ingest.hand import AnyRow
 from services.ingest.model import ALREADY_PAID, RowState, Standing, Step, may_be_open, standing
-from services.ingest.tables import WITHDRAW, Row
+from services.ingest.tables import WITHDRAW
 from shared.contracts.base import Phase
 from shared.contracts.record import Orders, Record
 
 
-def follow(row: Row, record: Record, orders: Orders, at: datetime) -> None:
+def follow(row: AnyRow, record: Record, orders: Orders, at: datetime) -> None:
     """A stage's word came in. What is in flight stays so within its phase: the next stage has the record already."""
     before = row.step, row.phase, row.orders
     row.hold(record)
@@ -27,7 +28,7 @@ def follow(row: Row, record: Record, orders: Orders, at: datetime) -> None:
         _set_off(row, RowState.ISSUED if in_flight else RowState.READY)
 
 
-def place(row: Row, record: Record, orders: Orders, at: datetime, code: str = "") -> None:
+def place(row: AnyRow, record: Record, orders: Orders, at: datetime, code: str = "") -> None:
     """Begin anew from where the sections say: after a correction, or the end of a withdrawal, which may leave a `code`."""
     row.hold(record)
     row.orders, row.errand = orders.model_dump(), ""
@@ -39,19 +40,19 @@ def place(row: Row, record: Record, orders: Orders, at: datetime, code: str = ""
         _rest(row, now, at)
 
 
-def withdraw(row: Row, at: datetime) -> None:
+def withdraw(row: AnyRow, at: datetime) -> None:
     """Issue the withdrawal of the row's position next, whatever the batch allows."""
     _set_off(row, RowState.WAITING)
     row.errand, row.phase, row.next_at = WITHDRAW, Phase.GENERATE.value, at
 
 
-def paid(row: Row, at: datetime) -> None:
+def paid(row: AnyRow, at: datetime) -> None:
     """The withdrawal was refused: the debtor paid. The row stands as it was, and no correction can replace it."""
     row.correction = None
     place(row, row.whole, row.current_orders, at, ALREADY_PAID)
 
 
-def attempted(row: Row, code: str, at: datetime, waits: Sequence[timedelta], *, wait: bool = True) -> bool:
+def attempted(row: AnyRow, code: str, at: datetime, waits: Sequence[timedelta], *, wait: bool = True) -> bool:
     """An attempt came to nothing: issue the row again after its wait (or at once), or park it after the last; whether it
     was parked."""
     row.attempts, row.code = row.attempts + 1, code
@@ -62,11 +63,11 @@ def attempted(row: Row, code: str, at: datetime, waits: Sequence[timedelta], *, 
     return False
 
 
-def _set_off(row: Row, state: RowState) -> None:
+def _set_off(row: AnyRow, state: RowState) -> None:
     row.state, row.attempts, row.code, row.next_at = state.value, 0, "", None
 
 
-def _rest(row: Row, now: Standing, at: datetime) -> None:
+def _rest(row: AnyRow, now: Standing, at: datetime) -> None:
     """Nothing more to issue; but a notice that cannot be printed leaves no debt open."""
     is_paid = row.code == ALREADY_PAID
     row.state, row.next_at = now.state.value, None

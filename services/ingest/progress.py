@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import or_
+from sqlalchemy import bindparam
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
+from services.ingest.hand import Hand, InHand
 from services.ingest.lanes import Words
 from services.ingest.model import (
     ALREADY_PAID,
@@ -25,7 +27,7 @@ from services.ingest.outgoing import fact_envelope
 from services.ingest.pace import LEAST, lane_now, lane_of, overdue_mark
 from services.ingest.placing import attempted, follow, paid, place
 from services.ingest.row_facts import parked, row_facts
-from services.ingest.tables import SENT, Batch, Lane, Row
+from services.ingest.tables import SENT, Batch, Lane
 from shared.bus.outages import OUTAGES
 from shared.contracts.base import StageName
 from shared.contracts.commands import Correction, Message
@@ -40,10 +42,13 @@ from shared.contracts.facts import (
 )
 from shared.contracts.record import Orders, Record, SectionState, section_of, with_section
 from shared.db.engine import Database
+from shared.db.locking import ordered_update
 
 log = structlog.get_logger()
 LANE_CLOSED = "lane-closed"
 """Why a stage puts a record off without having tried (shared/bus/runner.py)."""
+NOBODY = UUID(int=0)
+ENDED = sql_select(col(Batch.id)).where(col(Batch.id).in_(bindparam("ids", expanding=True)), col(Batch.stated) == SENT)
 
 
 class Progress:
@@ -78,16 +83,15 @@ class Progress:
         said: list[Fact] = []
         words = Words()
         with self._database.write() as session:
-            rows = _rows(session, about)
+            hand = Hand(session, about)
+            rows = hand.rows
             before = {row.id: lane_now(row) for row in rows.values() if row.state == RowState.ISSUED}
             for message in messages:
-                row = rows.get(_record_id(message) or UUID(int=0))
-                if row is not None and row.record is not None:
+                row = rows.get(_record_id(message) or NOBODY)
+                if row is not None:
                     said += self._one(row, message, words)
-                    if session.is_modified(row):
-                        row.stir()
-                    session.add(row)
             self._handed_on(session, [rows[each] for each in before if _moved_on(rows[each], before[each])])
+            hand.put_back()
             words.leave(session, self._now())
         self._reopen({row.batch_id for row in rows.values() if row.state in MOVING})
         if said:
@@ -95,20 +99,19 @@ class Progress:
 
     def _reopen(self, batch_ids: set[UUID]) -> None:
         """A late word can set a batch in motion that had come to its end. In a transaction of its own, after the rows': who
-        cancels or closes a batch holds it first and its rows then. One that is being cancelled may come to its end now."""
-        ended = or_(col(Batch.stated) == SENT, col(Batch.cancelling), col(Batch.cancelled))
-        query = select(Batch.id).where(col(Batch.id).in_(sorted(batch_ids)), ended)
-        with self._database.read() as session:
-            found = sorted(session.exec(query)) if batch_ids else []
-        if not found:
+        cancels or closes a batch holds it first and its rows then."""
+        if not batch_ids:
             return
-        with self._database.write() as session:
-            query_batches = select(Batch).where(col(Batch.id).in_(found)).order_by(col(Batch.id)).with_for_update()
-            for batch in session.exec(query_batches):
-                batch.stated = "" if batch.stated == SENT else batch.stated
-                session.add(batch)
+        with self._database.read() as session:
+            found = [each for (each,) in session.connection().execute(ENDED, {"ids": sorted(batch_ids)})]
+        if found:
+            with self._database.write() as session:
+                again = ordered_update(
+                    Batch, Batch.id, col(Batch.id).in_(sorted(found)), col(Batch.stated) == SENT, stated=""
+                )
+                session.connection().execute(again)
 
-    def _handed_on(self, session: Session, rows: Sequence[Row]) -> None:
+    def _handed_on(self, session: Session, rows: Sequence[InHand]) -> None:
         """The next stage of the phase has these now: its time to answer counts from here."""
         if not rows:
             return
@@ -117,7 +120,7 @@ class Progress:
         for row in rows:
             row.issued_at, row.overdue_at = self._now(), marks.get(lane_now(row), 2 * LEAST)
 
-    def _one(self, row: Row, message: Message, words: Words) -> list[Fact]:
+    def _one(self, row: InHand, message: Message, words: Words) -> list[Fact]:
         match message:
             case RecordFact():
                 return self._section(row, message, words)
@@ -132,7 +135,7 @@ class Progress:
                 row.previewed = message.model_dump(mode="json", include={"letter", "code", "detail"}, exclude_none=True)
         return []
 
-    def _section(self, row: Row, fact: RecordFact, words: Words) -> list[Fact]:
+    def _section(self, row: InHand, fact: RecordFact, words: Words) -> list[Fact]:
         stage = StageName(fact.owner)
         section = section_of(fact.record, stage)
         before, orders = row.whole, row.current_orders
@@ -150,7 +153,7 @@ class Progress:
         follow(row, record, orders, self._now())
         return []
 
-    def _withdrawn(self, row: Row, record: Record, orders: Orders) -> list[Fact]:
+    def _withdrawn(self, row: InHand, record: Record, orders: Orders) -> list[Fact]:
         """The position is gone: a correction that waited for it takes its place."""
         if row.correction is None:
             place(row, record, orders, self._now())
@@ -160,7 +163,7 @@ class Progress:
         place(row, after, raised(orders, record, after), self._now())
         return row_facts([row], row.revision)
 
-    def _failed(self, row: Row, fact: StageFailed) -> list[Fact]:
+    def _failed(self, row: InHand, fact: StageFailed) -> list[Fact]:
         if fact.issue != row.issue:
             return []
         if row.state == RowState.PARKED:
@@ -180,7 +183,7 @@ def anew(orders: Orders, stage: StageName) -> Orders:
     return orders.model_copy(update={each.value: orders.of(each) + 1 for each in raised_stages})
 
 
-def _moved_on(row: Row, before: str) -> bool:
+def _moved_on(row: InHand, before: str) -> bool:
     return row.state == RowState.ISSUED and lane_now(row) != before
 
 
@@ -191,8 +194,3 @@ def _record_id(message: Message) -> UUID | None:
         case StageFact() | PreviewRendered():
             return message.record_id
     return None
-
-
-def _rows(session: Session, ids: set[UUID]) -> dict[UUID, Row]:
-    query = select(Row).where(col(Row.id).in_(sorted(ids))).order_by(col(Row.id)).with_for_update()
-    return {row.id: row for row in session.exec(query)} if ids else {}

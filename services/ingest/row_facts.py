@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.ingest.hand import AnyRow
 from services.ingest.model import RowState, Step
 from services.ingest.tables import Row
 from shared.contracts.base import StageName
@@ -19,10 +20,10 @@ from shared.contracts.facts import (
 )
 
 
-def row_facts(rows: Sequence[Row], revision: int) -> list[Fact]:
+def row_facts(rows: Sequence[AnyRow], revision: int) -> list[Fact]:
     """One chunk of a batch's rows (of `revision`): accepted, rejected, and which of them are parked."""
     accepted = [_accepted(row) for row in rows if row.record is not None]
-    rejected = [_rejected(row) for row in rows if row.record is None]
+    rejected = [_rejected(row) for row in rows if isinstance(row, Row) and row.record is None]
     said: list[Fact] = []
     if accepted:
         said.append(RecordsAccepted(batch_id=rows[0].batch_id, revision=revision, records=accepted))
@@ -31,7 +32,7 @@ def row_facts(rows: Sequence[Row], revision: int) -> list[Fact]:
     return said + [parked(row, stage_of(row)) for row in rows if row.state == RowState.PARKED]
 
 
-def previews(rows: Sequence[Row]) -> list[Fact]:
+def previews(rows: Sequence[AnyRow]) -> list[Fact]:
     """The letters that were made to be looked at. Render keeps no ledger of them, so ingest states them again."""
     return [
         PreviewRendered.model_validate(
@@ -42,19 +43,19 @@ def previews(rows: Sequence[Row]) -> list[Fact]:
     ]
 
 
-def parked(row: Row, stage: StageName) -> RecordParked:
+def parked(row: AnyRow, stage: StageName) -> RecordParked:
     """The fact of a parked row."""
     return RecordParked(batch_id=row.batch_id, record_id=row.id, stage=stage, issue=row.issue, code=row.code)
 
 
-def stage_of(row: Row) -> StageName:
+def stage_of(row: AnyRow) -> StageName:
     """The stage that has the row, or had it last."""
     if row.errand:
         return StageName.IUV
     return StageName(row.step) if row.step != Step.NOTHING else StageName.DISPATCH
 
 
-def _accepted(row: Row) -> AcceptedRecord:
+def _accepted(row: AnyRow) -> AcceptedRecord:
     warnings = [Problem.model_validate(warning) for warning in row.warnings]
     return AcceptedRecord(record=row.whole, orders=row.current_orders, warnings=warnings, revision=row.revision)
 

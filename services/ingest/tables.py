@@ -76,7 +76,7 @@ class Row(Base, table=True):
 
     __tablename__ = "row"
     __table_args__ = (
-        # The clock asks these questions ten times a second, of batches of 100,000 rows: each has its index.
+        # The clock asks these questions four times a second, of batches of 100,000 rows: each has its index.
         Index("row_to_issue", "batch_id", "errand", "state", "step", "channel", "next_at", "number"),
         Index("row_to_withdraw", "batch_id", "errand", "state", "next_at"),
         Index("row_in_flight", "state", "phase", "step", "creditor", "channel", "errand"),
