@@ -73,6 +73,7 @@ def run(
     ] = "",
     office: Annotated[str, typer.Option(metavar="O", help="Ufficio mittente; altrimenti quello della tipologia.")] = "",
     letter: Annotated[str | None, typer.Option(metavar="NAME", help="Lettera di accompagnamento.")] = None,
+    merged: Annotated[bool, typer.Option("--merged", help="Lettera e avviso in un solo PDF.")] = False,
     until: Annotated[
         Until, typer.Option(help="Dove fermarsi: anteprima, avvisi generati, avvisi inviati.")
     ] = Until.GENERATE,
@@ -82,7 +83,7 @@ def run(
 
     options = Options(
         creditor=creditor, channel=channel, payment_type=payment_type, due_date=due_date.date(), reason=reason,
-        register=register, subject=subject, classification=classification, office=office, letter=letter,
+        register=register, subject=subject, classification=classification, office=office, letter=letter, merged=merged,
         until=Phase(until.value),
     )  # fmt: skip
     raise typer.Exit(run_file(file, options, out))

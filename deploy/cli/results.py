@@ -59,10 +59,10 @@ def write_results(session: Opened, batch_id: UUID, sheet: bytes) -> Summary:
             summary.states[outcomes[row.number].state] += 1
             summary.rejected += row.state == RowState.REJECTED
             summary.stuck += row.state in STUCK
-            unmade += bool(_letter_trouble(row))
+            unmade += bool(_preview_trouble(row))
     if unmade:
         summary.stuck += unmade
-        summary.notes.append(f"Lettere che non si possono fare: {unmade}. Il perché è in {ESITO}, colonna Motivo.")
+        summary.notes.append(f"Documenti che non si possono fare: {unmade}. Il perché è in {ESITO}, colonna Motivo.")
     with tempfile.TemporaryDirectory(prefix="staffetta-") as folder:
         source = Path(folder) / "tracciato.xlsx"
         source.write_bytes(sheet)
@@ -85,15 +85,15 @@ def _outcome(session: Opened, batch: Batch, row: Row) -> tuple[Outcome, Technica
     registered_at = registration.registered_at if registration else None
     outcome = Outcome(
         state=TITLES[verdict.state],
-        reason=explained(verdict.code, verdict.detail) or _letter_trouble(row) or _doubts(row, verdict.state),
+        reason=explained(verdict.code, verdict.detail) or _preview_trouble(row) or _doubts(row, verdict.state),
         notice_code=position.notice_code if position else "",
         iuv=position.iuv if position else "",
         protocol_number=registration.number if registration else "",
         protocol_date=registered_at.astimezone(ROME).strftime("%d/%m/%Y %H:%M:%S") if registered_at else "",
-        notice=_save(session, documents.notice if documents else None, "avvisi", row.number),
-        letter=_save(session, documents.letter if documents else _preview(row), "lettere", row.number),
+        notice=_save(session, documents.notice if documents else _preview(row, "notice"), "avvisi", row.number),
+        letter=_save(session, documents.letter if documents else _preview(row, "letter"), "lettere", row.number),
     )
-    previewed = (row.previewed or {}).get("code", "") if _letter_trouble(row) else ""
+    previewed = (row.previewed or {}).get("code", "") if _preview_trouble(row) else ""
     codes = " ".join(dict.fromkeys(filter(None, (verdict.code, row.code, previewed))))
     message_id = record.sending.message_id if record.sending else ""
     return outcome, TechnicalRow(row.number, str(row.id), message_id, codes)
@@ -108,8 +108,8 @@ def _sentences(problems: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _letter_trouble(row: Row) -> str:
-    """Why the row's letter cannot be made, where only a preview found that out: its notice would be refused."""
+def _preview_trouble(row: Row) -> str:
+    """Why the row's letter or notice cannot be made, where only a preview found that out: its notice would be refused."""
     told = row.previewed or {}
     return explained(told.get("code", ""), told.get("detail", "")) if row.state == RowState.READY else ""
 
@@ -139,9 +139,9 @@ def standing_of(row: Row, *, cancelled: bool = False) -> Standing:
                     issues={Phase(row.phase): row.issue})  # fmt: skip
 
 
-def _preview(row: Row) -> DocumentRef | None:
-    letter = (row.previewed or {}).get("letter")
-    return DocumentRef.model_validate(letter) if letter else None
+def _preview(row: Row, kind: str) -> DocumentRef | None:
+    made = (row.previewed or {}).get(kind)
+    return DocumentRef.model_validate(made) if made else None
 
 
 def _save(session: Opened, ref: DocumentRef | None, folder: str, number: int) -> str:

@@ -43,6 +43,7 @@ class Options:
     classification: str = ""
     office: str = ""
     letter: str | None = None
+    merged: bool = False
     until: Phase = Phase.GENERATE
 
 
@@ -118,7 +119,7 @@ def _batch_options(session: Opened, options: Options) -> BatchOptions:
         )
     return BatchOptions(
         channel=options.channel, payment_type=options.payment_type, due_date=options.due_date, reason=options.reason,
-        letter=options.letter, register_options=register,
+        letter=options.letter, merged=options.merged and options.letter is not None, register_options=register,
     )  # fmt: skip
 
 

@@ -137,7 +137,8 @@ def _paragraphs(mail: Mail) -> tuple[list[str], list[str]]:
     """What stands before and after the list of facts."""
     name = mail.creditor.name
     before = [f"{name} Le invia un avviso di pagamento pagoPA. L'avviso è nel file allegato {NOTICE_FILE}"
-              + (f", accompagnato dalla lettera {LETTER_FILE}." if mail.letter is not None else ".")]  # fmt: skip
+              + (f", accompagnato dalla lettera {LETTER_FILE}." if mail.letter is not None
+                 else ", dopo la lettera che lo accompagna." if mail.record.merged else ".")]  # fmt: skip
     if mail.rehearsal:
         before.insert(0, "AMBIENTE DI PROVA: questo messaggio è un fac-simile e non va pagato.")
     after = [

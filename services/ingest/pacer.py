@@ -38,7 +38,8 @@ from shared.db.locking import ordered_update
 
 TURN = 25
 """How many records of one batch are issued before the next batch has its turn."""
-PREVIEWS_IN_FLIGHT = 40
+PREVIEWS_IN_FLIGHT = 2
+"""One in the making and one behind it: a person who asks for a record's preview waits for no more than these."""
 REPUBLISHED_AT_ONCE = 200
 GROUPS = (col(Row.step), col(Row.creditor), col(Row.channel), col(Row.errand))
 IN_FLIGHT = sql_select(*GROUPS, func.count()).where(col(Row.state) == RowState.ISSUED.value).group_by(*GROUPS)

@@ -45,6 +45,7 @@ from shared.db.engine import Database
 from shared.db.locking import ordered_update
 
 log = structlog.get_logger()
+PREVIEWED = {"letter", "notice", "code", "detail"}
 LANE_CLOSED = "lane-closed"
 """Why a stage puts a record off without having tried (shared/bus/runner.py)."""
 NOBODY = UUID(int=0)
@@ -132,7 +133,7 @@ class Progress:
                     words.bounced(lane_of(row, message.stage), message.until)
             case PreviewRendered() if message.revision == row.revision:  # else of values that were corrected since
                 row.preview = "done"
-                row.previewed = message.model_dump(mode="json", include={"letter", "code", "detail"}, exclude_none=True)
+                row.previewed = message.model_dump(mode="json", include=PREVIEWED, exclude_none=True)
         return []
 
     def _section(self, row: InHand, fact: RecordFact, words: Words) -> list[Fact]:
@@ -164,6 +165,8 @@ class Progress:
         return row_facts([row], row.revision)
 
     def _failed(self, row: InHand, fact: StageFailed) -> list[Fact]:
+        if not row.issue and row.preview == "issued":  # of a row that was never issued only its preview can fail
+            row.preview, row.previewed = "done", {"code": fact.code}
         if fact.issue != row.issue:
             return []
         if row.state == RowState.PARKED:

@@ -33,7 +33,7 @@ def row_facts(rows: Sequence[AnyRow], revision: int) -> list[Fact]:
 
 
 def previews(rows: Sequence[AnyRow]) -> list[Fact]:
-    """The letters that were made to be looked at. Render keeps no ledger of them, so ingest states them again."""
+    """The documents that were made to be looked at. Render keeps no ledger of them, so ingest states them again."""
     return [
         PreviewRendered.model_validate(
             {**row.previewed, "batch_id": row.batch_id, "record_id": row.id, "revision": row.revision}

@@ -117,9 +117,9 @@ class Row(Base, table=True):
     errand: str = ""
     """`WITHDRAW`: what is issued is the withdrawal of the position, not the next step."""
     preview: str = ""
-    """'' not asked, 'issued', 'done', 'none': there is no letter to look at."""
+    """'' not asked, 'issued', 'done', 'none': there is no letter, and a notice is made when somebody looks."""
     previewed: dict[str, Any] | None = Field(default=None, sa_type=JSON)
-    """What render said of the preview: the letter's reference, or a code and a sentence."""
+    """What render said of the preview: the documents' references, and a code and a sentence where one was not made."""
     news: int = 0
     """Grows with every change that another system wants to hear of; 0: the row is no other system's."""
     told: int = 0

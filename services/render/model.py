@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from shared.contracts.record import Record
+from shared.contracts.record import InstalmentCode, Position, Record, SectionState
 from shared.creditors import Creditor
 from shared.italian import euros, in_fours
 from shared.printing import (
@@ -32,6 +32,8 @@ from shared.printing import (
 FACSIMILE: Final = "FAC-SIMILE"
 UNKNOWN_CODE: Final = "X" * 18
 """Stands for the notice code in a preview: no number has been reserved yet."""
+SPECIMEN: Final = "FAC-SIMILE: QUESTO AVVISO NON SI PAGA"
+"""What the codes of a preview say instead."""
 MONTHS: Final = (
     "gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno",
     "luglio", "agosto", "settembre", "ottobre", "novembre", "dicembre",
@@ -57,8 +59,23 @@ def long_day(when: date) -> str:
 
 
 def qr_payload(notice_code: str, creditor_tax_code: str, cents: int) -> str:
-    """Guide 3.5, *codice QR*: five fields; the amount in cents, at least two digits."""
+    """Guide 3.5, *codice QR*: five fields; the amount in cents, at least two digits. In a preview, words that no app takes
+    for a payment."""
+    if notice_code == UNKNOWN_CODE:
+        return SPECIMEN
     return f"PAGOPA|002|{notice_code}|{creditor_tax_code}|{cents:02d}"
+
+
+def stand_in(record: Record) -> Record:
+    """The record as a preview shows it: whatever numbers it has, none of them is shown."""
+    unknown = Position(
+        order=1, state=SectionState.DONE, iuv=UNKNOWN_CODE[1:], notice_code=UNKNOWN_CODE,
+        instalments=[
+            InstalmentCode(number=each.number, iuv=UNKNOWN_CODE[1:], notice_code=UNKNOWN_CODE)
+            for each in record.payment.instalments
+        ],
+    )  # fmt: skip
+    return record.model_copy(update={"position": unknown})
 
 
 @dataclass(frozen=True, slots=True)

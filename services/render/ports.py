@@ -12,13 +12,16 @@ from shared.contracts.record import Record
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A record to print. `dated` is the letter's date; `template`, the archive of its template's folder (none: the one that
-    was there at start); `preview`: as FAC-SIMILE, position or not."""
+    """A record to print, or only its `notice` or `letter`. `dated` is the letter's date; `template`, the archive of its
+    template's folder (none: the one that was there at start); `preview`: as FAC-SIMILE without a number that can be paid,
+    whether the record has one or not."""
 
     record: Record
     dated: date
     preview: bool = False
     template: bytes | None = None
+    notice: bool = True
+    letter: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ class RenderSettings(BaseSettings):
     notice_texts: Annotated[Path | None, Field(validation_alias="STAFFETTA_NOTICE_TEXTS")] = None
     """A folder with the official `it.json`; without it the notice has wording of our own."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
+    preview_workers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Processes that make nothing but previews: a person waits for them, whatever batch is being printed."""
     cpu_seconds: Annotated[int, Field(ge=1, le=600)] = 10
     wall_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
     """Longer than the processor time: on a busy machine a healthy letter waits its turn."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from services.render.ports import Answer, Job, Lost, Misprint, Press, Printed, Unmade
 from services.render.tables import RenderRow
@@ -127,40 +127,35 @@ def keep(documents: DocumentStore, content: bytes | None) -> DocumentRef | None:
     return None if content is None else documents.put(content, PDF)
 
 
+NOT_CONFIGURED = "La configurazione non ha più questa tipologia o questa lettera."
+NOT_PRINTED = "Il documento non si è potuto preparare: avvisare chi gestisce il sistema."
+
+
 class PreviewDesk:
-    """The handler of `PreviewRecord`: the letter of a record as FAC-SIMILE. `many` prints on all processors at once."""
+    """The handler of `PreviewRecord`: notice and letter of a record, as FAC-SIMILE."""
 
     def __init__(self, press: Press, documents: DocumentStore, creditors: Creditors, today: Callable[[], date]) -> None:
         self._press, self._documents, self._creditors, self._today = press, documents, creditors, today
 
     def __call__(self, message: PreviewRecord) -> Sequence[PreviewRendered]:
-        """One record."""
-        return self.many([message])
-
-    def many(self, messages: Sequence[PreviewRecord]) -> list[PreviewRendered]:
-        """One fact per message, in order. A record without letter has nothing to show and no code."""
-        able = [each for each in messages if each.record.letter and misfit(each.record, self._creditors) is None]
-        answers = self._press.make([Job(each.record, self._today(), preview=True) for each in able])
-        told = {each.record.id: answer for each, answer in zip(able, answers, strict=True)}
-        return [self._fact(each, told.get(each.record.id)) for each in messages]
-
-    def _fact(self, message: PreviewRecord, answer: Answer | None) -> PreviewRendered:
-        letter, code, detail = None, "", ""
-        match answer:
-            case Printed():
-                letter = keep(self._documents, answer.letter)
-            case Unmade():
-                code, detail = answer.code, answer.detail
-            case Misprint() | Lost():
-                code, detail = answer.code, "La lettera non si è potuta preparare: avvisare chi gestisce il sistema."
-            case None:
-                code = misfit(message.record, self._creditors) or ""
-                detail = "La configurazione non ha più questa tipologia o questa lettera." if code else ""
-        return PreviewRendered(
-            batch_id=message.record.batch_id,
-            record_id=message.record.id,
-            revision=message.revision,
-            letter=letter,
-            code=code,
-            detail=detail,
-        )
+        """One record. Its letter is a job of its own: one that cannot be made hides no notice."""
+        record = message.record
+        told: dict[str, Any] = {"batch_id": record.batch_id, "record_id": record.id, "revision": message.revision}
+        try:
+            code, archive = misfit(record, self._creditors), template(self._documents, record)
+        except (DocumentMissing, DocumentCorrupt):
+            code, archive = "letter-template-missing", None
+        if code:
+            return [PreviewRendered(**told, code=code, detail=NOT_CONFIGURED)]
+        jobs = {"notice": Job(record, self._today(), preview=True, letter=False)}
+        if record.letter is not None:
+            jobs["letter"] = Job(record, self._today(), preview=True, template=archive, notice=False)
+        for kind, answer in zip(jobs, self._press.make(list(jobs.values())), strict=True):
+            match answer:
+                case Printed():
+                    told[kind] = keep(self._documents, getattr(answer, kind))
+                case Unmade(code, detail):
+                    told |= {"code": code, "detail": detail}
+                case Misprint(code) | Lost(code):
+                    told |= {"code": code, "detail": NOT_PRINTED}
+        return [PreviewRendered(**told)]

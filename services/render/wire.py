@@ -15,8 +15,8 @@ from shared.contracts.facts import IuvAssigned
 from shared.db.engine import Database
 from shared.wiring import Consumes, Setup, StageService
 
-CONSUMES = (Consumes("render", 16), Consumes("render.preview", 16, consumers=2))
-"""Previews are made one by one: two consumers keep both printing processes at work."""
+CONSUMES = (Consumes("render", 16), Consumes("render.preview", 1))
+"""Previews are told one by one: a person waits for each."""
 
 
 def wire(setup: Setup) -> StageService:
@@ -26,16 +26,18 @@ def wire(setup: Setup) -> StageService:
     database = Database(setup.database_url("render"), Base.metadata, SCHEMA)
     database.create_all()
     pool = WorkerPool(kit, settings.workers, settings.wall_seconds)
+    previews = WorkerPool(kit, settings.preview_workers, settings.wall_seconds)
 
     def close() -> None:
         pool.close()
+        previews.close()
         database.close()
 
     return StageService(
         database=database,
         stage=RenderStage(pool, setup.documents, setup.creditors, today),
         triggers=frozenset({IuvAssigned}),
-        handlers={PreviewRecord: PreviewDesk(pool, setup.documents, setup.creditors, today)},
+        handlers={PreviewRecord: PreviewDesk(previews, setup.documents, setup.creditors, today)},
         close=close,
     )
 

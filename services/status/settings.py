@@ -20,3 +20,5 @@ class StatusSettings(BaseSettings):
     only inside a container whose port is published on 127.0.0.1."""
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     command_patience_seconds: Annotated[float, Field(ge=0)] = 10.0
+    preview_seconds: Annotated[float, Field(ge=0)] = 15.0
+    """How long a page waits for a preview that it asked for."""

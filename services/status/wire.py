@@ -102,6 +102,7 @@ def wire(
         creditors=setup.creditors,
         settings=settings,
         desk=desk,
+        publisher=publisher,
         hub=Hub(),
         template_xlsx=template_xlsx,
         troubles=troubles,

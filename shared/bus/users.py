@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.bus.topology import BINDINGS, SERVICES, Topology
-from shared.contracts.commands import BatchCommand, Message, RecordCommand, RequestBatch, Restate, Settle
+from shared.contracts.commands import BatchCommand, Message, PreviewRecord, RecordCommand, RequestBatch, Restate, Settle
 from shared.contracts.registry import messages, routing_key
 
 NOTHING = "^$"
@@ -104,7 +104,10 @@ def _published(name: str) -> Mapping[str, list[str]]:
             commands = _keys_of(RecordCommand, Restate)
             return {"commands": commands, "facts": [facts], "outcomes": [r"[a-z0-9][a-z0-9_-]*\.[a-z-]+\.v[0-9]+"]}
         case "status":
-            return {"intake": _keys_of(RequestBatch, BatchCommand), "commands": _keys_of(Settle, Restate)}
+            return {
+                "intake": _keys_of(RequestBatch, BatchCommand),
+                "commands": _keys_of(Settle, Restate, PreviewRecord),
+            }
         case _:
             return {"facts": [facts]}
 

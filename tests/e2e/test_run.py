@@ -43,6 +43,9 @@ def test_nothing_is_sent_unasked_and_the_same_command_goes_on(tmp_path: Path) ->
     letters = sorted((tmp_path / "out" / "lettere").iterdir())
     assert len(letters) == 3
     assert "FAC-SIMILE" in text_of(letters[0].read_bytes())
+    notices = sorted((tmp_path / "out" / "avvisi").iterdir())
+    assert [name.name for name in notices] == [name.name for name in letters]
+    assert all("XXXX XXXX XXXX XXXX XX" in text_of(notice.read_bytes()) for notice in notices)
     assert [row["Esito"] for row in esito(tmp_path / "out").values()] == ["Pronto"] * 3
     assert counted(tmp_path / "out") == {"positions": 0, "registrations": 0, "messages": 0}
 
@@ -207,6 +210,6 @@ def test_a_letter_that_reads_a_file_is_told_in_the_preview(tmp_path: Path) -> No
     )  # fmt: skip
 
     assert code == 1, said
-    assert "Lettere che non si possono fare: 3" in said
+    assert "Documenti che non si possono fare: 3" in said
     assert "cerca di leggere file" in esito(tmp_path / "out")[2]["Motivo"]
     assert not (tmp_path / "out" / "lettere").exists()

@@ -42,6 +42,7 @@ MAY_PUBLISH = {
     "status": {
         ("intake", "ingest.request-batch.v1"), ("intake", "ingest.send-notices.v1"), ("commands", "every.restate.v1"),
         ("commands", "dispatch.settle-sending.v1"), ("commands", "protocol.settle-registration.v1"),
+        ("commands", "render.preview-record.v1"),
     },
     CLIENT: {("intake", "ingest.request-batch.v1")},
     "operations": set(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -26,6 +27,7 @@ from services.render.settings import RenderSettings
 from shared.contracts.record import Address, Debtor, Payment, Record
 from shared.creditors import Contacts, load_creditors
 from shared.printing import Weight, wrap
+from tests.audit import text_of
 from tests.builders import a_letter_archive, a_rendered_record
 
 # WeasyPrint 70 leaves the profile of every PDF/A to the garbage collector.
@@ -208,19 +210,20 @@ def test_every_document_of_a_rehearsal_says_facsimile_and_no_other_does(printer:
         assert all("FAC-SIMILE" in text for text in words(pdf))
 
 
-def test_a_preview_is_a_facsimile_of_the_letter_alone_and_needs_no_number(printer: Printer) -> None:
+def test_a_preview_is_a_facsimile_and_needs_no_number(printer: Printer) -> None:
     record = a_rendered_record(letter="scuolabus", columns=COLUMNS, position=None)
-    answer = printer.make(Job(record, TODAY, preview=True))
+    answer = printer.make(Job(record, TODAY, preview=True, notice=False))
     assert isinstance(answer, Printed)
     assert answer.notice is None
-    (text,) = words(letter(answer))
+    text, notes = words(letter(answer))
     assert "FAC-SIMILE" in text
+    assert "FAC-SIMILE" in notes
     assert "XXXX XXXX XXXX XXXX XX" in text
 
 
 def test_a_letter_says_what_its_columns_and_the_record_say(printer: Printer) -> None:
     record = a_rendered_record(letter="scuolabus", columns=COLUMNS, debtor=FOREIGN)
-    (text,) = words(letter(printer.make(Job(record, TODAY))))
+    text, _ = words(letter(printer.make(Job(record, TODAY))))
     told = ("Žofia Čapková-Müßig d’Aça", "Via Garibaldi 12/B", "00000 Borgo Esempio (BE)", "Giulia Rossi", "85,05",
             "Primaria «Gianni Rodari»", "B – Borgo Nord", "23/01/2027", "3120 0000 0000 0042 60", "24 novembre 2026")  # fmt: skip
     assert [value for value in told if value not in text] == []
@@ -228,7 +231,7 @@ def test_a_letter_says_what_its_columns_and_the_record_say(printer: Printer) -> 
 
 def test_a_value_with_markup_in_it_is_text(printer: Printer) -> None:
     columns = {**COLUMNS, "Alunno": "<b>Rossi</b> & {{ importo }}"}
-    (text,) = words(letter(printer.make(Job(a_rendered_record(letter="scuolabus", columns=columns), TODAY))))
+    text, _ = words(letter(printer.make(Job(a_rendered_record(letter="scuolabus", columns=columns), TODAY))))
     assert "<b>Rossi</b> & {{ importo }}" in text
 
 
@@ -273,6 +276,91 @@ def test_a_letter_for_somebody_else_is_not_given_out(printer: Printer) -> None:
         read_letter(pdf, somebody_else(record), facsimile=False)
     with pytest.raises(Misread, match=r"^read-back-letter-facsimile$"):
         read_letter(pdf, record, facsimile=True)
+
+
+def test_a_preview_shows_every_word_and_no_code_that_could_be_paid(printer: Printer) -> None:
+    record = a_rendered_record(letter="scuolabus", columns=COLUMNS)
+    answer = printer.make(Job(record, TODAY, preview=True))
+    assert isinstance(answer, Printed)
+    assert record.position is not None
+    for pdf in (answer.notice, answer.letter):
+        assert pdf is not None
+        document = pypdfium2.PdfDocument(pdf)
+        for page in document:
+            said = page.get_textpage().get_text_range()
+            assert "FAC-SIMILE" in said
+            assert record.position.notice_code not in said.replace(" ", "")
+            for found in zxingcpp.read_barcodes(page.render(scale=200 / 72).to_pil()):
+                assert found.text == "FAC-SIMILE: QUESTO AVVISO NON SI PAGA"
+        document.close()
+    assert answer.notice is not None
+    assert "85,05" in text_of(answer.notice)
+    assert "XXXX XXXX XXXX XXXX XX" in text_of(answer.notice)
+
+
+def test_a_letter_that_prints_into_the_place_of_the_stamp_is_refused(kit: Kit) -> None:
+    stamp = "stamp = { left = 20, top = 10, width = 60, height = 20 }"
+    key, style = ("c_x999", "scuolabus", "scuolabus"), "@page { margin: 40mm 20mm }"
+    free = a_letter_archive("<p>{{ intestazione }}", manifest=stamp, letter_css=style)
+    covered = a_letter_archive("<p>{{ intestazione }}", manifest=stamp, letter_css="@page { margin: 15mm 20mm }")
+    record = a_rendered_record(letter="scuolabus")
+    for preview in (False, True):
+        job = Job(record, TODAY, preview=preview, notice=False)
+        assert isinstance(Printer(replace(kit, letters={key: free})).make(job), Printed)
+        refused = Printer(replace(kit, letters={key: covered})).make(job)
+        assert isinstance(refused, Unmade)
+        assert refused.code == "letter-stamp-covered"
+
+
+def test_letter_and_notice_in_one_document_keep_their_looks_words_and_tags(printer: Printer) -> None:
+    record = a_rendered_record(letter="scuolabus", columns=COLUMNS)
+    apart, one = printer.make(Job(record, TODAY)), printer.make(Job(record.model_copy(update={"merged": True}), TODAY))
+    assert isinstance(apart, Printed)
+    assert isinstance(one, Printed)
+    assert one.letter is None
+    assert one.notice is not None
+    assert apart.letter is not None
+    assert apart.notice is not None
+    assert text_of(one.notice) == text_of(apart.letter) + "\n" + text_of(apart.notice)
+    again = printer.make(Job(record.model_copy(update={"merged": True}), TODAY))
+    assert again == one  # registered is a hash: what is printed again is the same document
+    with pikepdf.open(io.BytesIO(one.notice)) as pdf, pikepdf.open(io.BytesIO(apart.notice)) as notice:
+        pages = [page.obj.objgen for page in pdf.pages]
+        tagged = Counter(pages.index(element.Pg.objgen) for element in elements(pdf.Root.StructTreeRoot))
+        assert set(tagged) == {0, 1, 2}
+        assert tagged[2] == len(list(elements(notice.Root.StructTreeRoot)))
+        table = {int(key): tags for key, tags in pairs(pdf.Root.StructTreeRoot.ParentTree.Nums)}
+        assert [table[int(page.obj.StructParents)][0].Pg.objgen for page in pdf.pages] == pages
+        with pdf.open_metadata() as told, notice.open_metadata() as before:
+            for name in ("dc:title", "pdfaid:part", "pdfaid:conformance", "pdfuaid:part"):
+                assert told.get(name) == before.get(name)
+        assert str(pdf.Root.Lang) == "it"
+
+
+def test_what_the_whole_does_not_show_as_its_parts_do_is_not_given_out(
+    monkeypatch: pytest.MonkeyPatch, printer: Printer
+) -> None:
+    record = a_rendered_record(letter="scuolabus", columns=COLUMNS, merged=True)
+    monkeypatch.setattr(pikepdf.Pdf, "save", lambda _pdf, out, **_: out.write(a_pdf_page()))
+    assert printer.make(Job(record, TODAY)) == Misprint("read-back-merged")
+
+
+def a_pdf_page() -> bytes:
+    page: bytes = HTML(string="<p>Altro").write_pdf()
+    return page
+
+
+def elements(root: Any) -> Iterator[Any]:
+    """The tags that name a page."""
+    for kid in root.get("/K", []):
+        if isinstance(kid, pikepdf.Dictionary):
+            if "/Pg" in kid:
+                yield kid
+            yield from elements(kid)
+
+
+def pairs(nums: Any) -> Iterator[tuple[Any, Any]]:
+    return zip(list(nums)[::2], list(nums)[1::2], strict=True)
 
 
 def somebody_else(record: Record) -> Record:

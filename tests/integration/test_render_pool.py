@@ -164,10 +164,39 @@ def test_the_service_prints_a_handful_into_the_store_and_ends_its_processes(tmp_
         assert isinstance(previewed, PreviewRendered)
         assert previewed.letter is not None
         printing = children()
-        assert len(printing) == 2
+        assert len(printing) == 3
     finally:
         service.close()
     assert not any(map(runs, printing))
+
+
+def test_a_preview_is_made_while_every_process_that_prints_is_busy(tmp_path: Path) -> None:
+    creditors = load_creditors(ROOT / "deploy/examples/creditors.toml")
+    documents = FolderStore(tmp_path / "documents")
+    service = wire(Setup(creditors, documents, lambda name: f"sqlite:///{tmp_path / name}.sqlite"))
+    batch = threading.Thread(target=cast("LookableStage[Any]", service.stage).act, args=([work(a_rendered_record())],))
+    show = service.handlers[PreviewRecord]
+    show(PreviewRecord(record=a_rendered_record()))  # its process is known from here on: the one that has worked most
+    idle = sorted(children(), key=worked)[:-1]
+    try:
+        for process in idle:
+            os.kill(process, signal.SIGSTOP)
+        batch.start()
+        (previewed,) = show(PreviewRecord(record=a_rendered_record(3)))
+        assert isinstance(previewed, PreviewRendered)
+        assert previewed.notice is not None
+        assert batch.is_alive()
+    finally:
+        for process in idle:
+            os.kill(process, signal.SIGCONT)
+        batch.join()
+        service.close()
+
+
+def worked(process: int) -> int:
+    """Its processor time so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def work(record: Record) -> Work[RenderRow]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from shared.contracts.base import Channel, Phase, StageName
 from shared.contracts.commands import (
     CorrectRecord,
     GenerateNotices,
+    PreviewRecord,
     RequestBatch,
     Restate,
     RetryRecords,
@@ -224,6 +227,56 @@ def test_a_record_shows_its_timeline_sections_and_documents(house: House) -> Non
         assert notice.headers["content-disposition"] == 'inline; filename="avviso-riga-2.pdf"'
         assert notice.headers["x-content-type-options"] == "nosniff"
         assert notice.headers["cache-control"] == "no-store"
+
+    run(house, story)
+
+
+def asked_for(house: House, record: Record, **made: Any) -> threading.Thread:
+    """Render, which answers the first preview that is asked for."""
+
+    def answer() -> None:
+        while not isinstance(command := house.broker.last(), PreviewRecord):
+            time.sleep(0.01)
+        assert command.record.id == record.id
+        told = {"batch_id": record.batch_id, "record_id": record.id, "revision": command.revision, **made}
+        house.tell(facts.PreviewRendered.model_validate(told), source="render")
+
+    render = threading.Thread(target=answer, daemon=True)
+    render.start()
+    return render
+
+
+def test_a_notice_that_nobody_previewed_is_made_when_somebody_looks(house: House) -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        _, records = await ready_batch(house, client)
+        notice = house.documents.put(b"%PDF-1.7 FAC-SIMILE notice", "application/pdf")
+        render = asked_for(house, records[1], notice=notice)
+        url = f"/api/v1/records/{records[1].id}/documents/notice"
+        assert (await client.get(url)).content == b"%PDF-1.7 FAC-SIMILE notice"
+        render.join()
+        asked = len(house.broker.published)
+        assert (await client.get(url)).status_code == 200
+        assert len(house.broker.published) == asked
+        house.generated(records[1])
+        assert (await client.get(url)).content == b"%PDF-1.7 notice 3"
+
+    run(house, story)
+
+
+def test_a_preview_that_cannot_be_made_says_why_and_a_late_one_to_try_again(tmp_path: Path) -> None:
+    house = House.at(tmp_path, preview_seconds=2.0)
+
+    async def story(client: httpx.AsyncClient) -> None:
+        _, records = await ready_batch(house, client)
+        render = asked_for(house, records[0], code="does-not-fit", detail="Il campo è troppo lungo.")
+        failed = await client.get(f"/api/v1/records/{records[0].id}/documents/notice")
+        render.join()
+        assert (failed.status_code, failed.json()["code"]) == (409, "preview-failed")
+        assert "troppo lungo" in failed.json()["detail"]
+        late = await client.get(f"/api/v1/records/{records[1].id}/documents/notice")
+        assert (late.status_code, late.json()["code"]) == (503, "preview-late")
+        house.broker.down = True
+        assert (await client.get(f"/api/v1/records/{records[1].id}/documents/notice")).status_code == 503
 
     run(house, story)
 

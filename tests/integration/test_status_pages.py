@@ -199,10 +199,12 @@ def test_the_preview_has_problems_on_top_totals_letters_and_the_buttons_in_order
         assert (
             page.index("Scrivere un importo maggiore di zero.")
             < page.index("Totali")
-            < page.index("Destinatari e lettere")
+            < page.index("Destinatari, avvisi e lettere")
         )
         assert "255,15\u00a0€" in page
-        assert f"/api/v1/records/{records[0].id}/documents/letter" in page
+        for record in records:
+            assert f"/api/v1/records/{record.id}/documents/letter" in page
+            assert f"/api/v1/records/{record.id}/documents/notice" in page
         assert (
             page.index("Visualizza anteprima") < page.index("Genera avvisi PagoPA") < page.index("Esegui invio massivo")
         )

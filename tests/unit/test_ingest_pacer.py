@@ -485,8 +485,17 @@ def test_letters_are_previewed_a_bounded_number_at_a_time(house: IngestHouse) ->
     records = house.batch(range(2, 102), until=Phase.PREVIEW, letter="scuolabus")
     assert len(previews(house)) == PREVIEWS_IN_FLIGHT
     assert previews(house) == []
-    house.hear(*(shown(record) for record in records[:3]))
-    assert [each.record.row for each in previews(house)] == [42, 43, 44]
+    house.hear(*(shown(record) for record in records[:PREVIEWS_IN_FLIGHT]))
+    assert [each.record.row for each in previews(house)] == [4, 5]
+
+
+def test_a_preview_that_failed_by_a_bug_of_ours_holds_up_no_other(house: IngestHouse) -> None:
+    records = house.batch(range(2, 6), until=Phase.PREVIEW, letter="scuolabus")
+    previews(house)
+    house.hear(*(failed(each, StageName.RENDER, code="unexpected-KeyError") for each in records[:PREVIEWS_IN_FLIGHT]))
+    assert [each.record.row for each in previews(house)] == [4, 5]
+    assert house.row().previewed == {"code": "unexpected-KeyError"}
+    assert house.row().state == RowState.READY
 
 
 def test_only_letters_are_previewed_and_only_before_anything_is_generated(house: IngestHouse) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,13 @@ from services.render.stage import PreviewDesk, RenderStage
 from services.render.tables import RenderRow
 from shared.contracts.base import StageName
 from shared.contracts.commands import PreviewRecord
+from shared.contracts.facts import PreviewRendered
 from shared.contracts.record import DocumentRef, Documents, Position, Record, SectionState
 from shared.creditors import load_creditors
 from shared.db.ledger import fingerprint
 from shared.documents import FolderStore
 from shared.stage import Done, Outcome, Permanent, Refused, Request, Transient, Work
-from tests.builders import a_document, a_record, a_record_in_instalments, a_rendered_record
+from tests.builders import a_document, a_record, a_rendered_record
 
 ROOT = Path(__file__).resolve().parents[2]
 CREDITORS = load_creditors(ROOT / "deploy/examples/creditors.toml")
@@ -128,37 +130,51 @@ def test_all_that_is_printed_counts_as_content_and_nothing_else(tmp_path: Path) 
         assert content(record) != content(record.model_copy(update=change))
 
 
-def test_previews_of_many_records_are_printed_together_and_answered_in_order(tmp_path: Path) -> None:
-    press = FakePress({3: Unmade("letter-variable-missing", "Manca la colonna."), 4: Misprint("read-back-letter-name")})
+def preview(tmp_path: Path, press: FakePress, record: Record) -> PreviewRendered:
     desk = PreviewDesk(press, FolderStore(tmp_path), CREDITORS, lambda: TODAY)
-    records = [a_record(row, letter="scuolabus") for row in (2, 3, 4)]
-    facts = desk.many([PreviewRecord(record=each) for each in (*records, a_record(5), a_record(6, letter="altra"))])
-    assert [fact.record_id for fact in facts] == [a_record(row).id for row in (2, 3, 4, 5, 6)]
-    assert [fact.code for fact in facts] == [
-        "", "letter-variable-missing", "read-back-letter-name", "", "unknown-letter",
-    ]  # fmt: skip
-    assert facts[0].letter == a_document(b"%PDF letter")
-    assert [fact.letter for fact in facts[1:]] == [None] * 4
-    assert all(job.preview for job in press.asked)
-    assert all(bool(fact.detail) == bool(fact.code) for fact in facts)
+    (fact,) = desk(PreviewRecord(record=record, revision=7))
+    return fact
 
 
-def test_instalments_without_notice_codes_are_not_printed(tmp_path: Path) -> None:
-    record, press = a_record_in_instalments(3), FakePress()
-    assert record.position is not None
-    short = record.position.model_copy(update={"instalments": record.position.instalments[:2]})
-    assert stage(tmp_path, press).act([work(record.model_copy(update={"position": short}))]) == [
-        Permanent("no-position")
-    ]
-    assert press.asked == []
+def test_a_preview_is_notice_and_letter_each_a_job_of_its_own(tmp_path: Path) -> None:
+    press = FakePress()
+    fact = preview(tmp_path, press, a_record(letter="scuolabus"))
+    assert (fact.notice, fact.letter) == (a_document(b"%PDF notice"), a_document(b"%PDF letter"))
+    assert (fact.record_id, fact.revision, fact.code, fact.detail) == (a_record().id, 7, "", "")
+    assert [(job.notice, job.letter, job.preview) for job in press.asked] == [(True, False, True), (False, True, True)]
 
 
-def test_another_code_of_an_instalment_is_another_notice(tmp_path: Path) -> None:
-    printing, record = stage(tmp_path, FakePress()), a_record_in_instalments(3)
-    assert record.position is not None
-    *rest, last = record.position.instalments
-    other = record.position.model_copy(
-        update={"instalments": [*rest, last.model_copy(update={"notice_code": "312000000000099999"})]}
-    )
-    asked = [work(each).request for each in (record, record.model_copy(update={"position": other}))]
-    assert len({fingerprint(printing.acted_on(request)) for request in asked}) == 2
+def test_a_record_without_letter_has_its_notice_alone(tmp_path: Path) -> None:
+    press = FakePress()
+    fact = preview(tmp_path, press, a_record())
+    assert (fact.notice, fact.letter) == (a_document(b"%PDF notice"), None)
+    assert len(press.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [Unmade("letter-variable-missing", "Manca."), Misprint("read-back-letter-name"), Lost("x")]
+)
+def test_a_letter_that_cannot_be_made_hides_no_notice(tmp_path: Path, answer: Unmade | Misprint | Lost) -> None:
+    class NoLetter(FakePress):
+        def make(self, jobs: Sequence[Job]) -> Sequence[Answer]:
+            return [answer if job.letter else GOOD for job in jobs]
+
+    fact = preview(tmp_path, NoLetter(), a_record(letter="scuolabus"))
+    assert (fact.notice, fact.letter, fact.code) == (a_document(b"%PDF notice"), None, answer.code)
+    assert fact.detail
+
+
+@pytest.mark.parametrize(
+    ("parts", "code"),
+    [
+        ({"letter": "altra"}, "unknown-letter"),
+        ({"creditor": "altro"}, "unknown-creditor"),
+        ({"letter": "scuolabus", "letter_template": a_document(b"gone")}, "letter-template-missing"),
+    ],
+)
+def test_what_is_not_configured_any_more_is_said_in_the_preview(
+    tmp_path: Path, parts: dict[str, Any], code: str
+) -> None:
+    fact = preview(tmp_path, FakePress(), a_record(**parts))
+    assert (fact.code, fact.notice) == (code, None)
+    assert fact.detail

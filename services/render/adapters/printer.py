@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from services.render.adapters.kit import Kit
 from services.render.adapters.letter import LetterPress
+from services.render.adapters.merge import merged
 from services.render.adapters.notice import QR_BOX_MM, NoticePress
 from services.render.adapters.readback import Misread, read_letter, read_notice
 from services.render.adapters.sandbox import LetterTemplate, opened
-from services.render.model import Unprintable, letter_columns, letter_variables, notice_of
+from services.render.model import Unprintable, letter_columns, letter_variables, notice_of, stand_in
 from services.render.ports import Answer, Job, Misprint, Printed, Unmade
+from shared.contracts.record import Record
 
 
 class Printer:
@@ -22,34 +24,38 @@ class Printer:
 
     def make(self, job: Job) -> Answer:
         """The documents of one record."""
+        record = stand_in(job.record) if job.preview else job.record
+        facsimile = self._kit.rehearsal or job.preview
         try:
-            return Printed(notice=None if job.preview else self._notice(job), letter=self._letter(job))
+            notice = self._notice(record, facsimile=facsimile) if job.notice else None
+            if record.letter is None or not job.letter:
+                return Printed(notice, None)
+            template = self._template(record, record.letter, job.template)
+            letter = self._letter(record, template, job, facsimile=facsimile)
+            if record.merged and notice is not None:
+                return Printed(merged(letter, notice, template.language), None)
+            return Printed(notice, letter)
         except Unprintable as refusal:
             return Unmade(refusal.code, refusal.detail)
         except Misread as difference:
             return Misprint(difference.code)
 
-    def _notice(self, job: Job) -> bytes:
-        record, facsimile = job.record, self._kit.rehearsal
+    def _notice(self, record: Record, *, facsimile: bool) -> bytes:
         creditor = self._kit.creditors[record.creditor]
         pdf = self._notices.pdf(notice_of(record, creditor), self._kit.logos.get(record.creditor), facsimile=facsimile)
         read_notice(pdf, record, creditor, QR_BOX_MM, facsimile=facsimile)
         return pdf
 
-    def _letter(self, job: Job) -> bytes | None:
-        record = job.record
-        if record.letter is None:
-            return None
-        creditor, facsimile = self._kit.creditors[record.creditor], self._kit.rehearsal or job.preview
-        archive = job.template or self._kit.letters[record.creditor, record.payment.payment_type, record.letter]
-        letter = self._opened(record.letter, archive)
-        values = letter_variables(record, creditor, job.dated) | letter_columns(record.columns, list(letter.columns))
-        pdf = self._letters.pdf(letter, values, self._kit.logos.get(record.creditor), facsimile=facsimile)
-        read_letter(pdf, record, letter.stamp, facsimile=facsimile)
+    def _letter(self, record: Record, template: LetterTemplate, job: Job, *, facsimile: bool) -> bytes:
+        creditor = self._kit.creditors[record.creditor]
+        values = letter_variables(record, creditor, job.dated) | letter_columns(record.columns, list(template.columns))
+        pdf = self._letters.pdf(template, values, self._kit.logos.get(record.creditor), facsimile=facsimile)
+        read_letter(pdf, record, template.stamp, facsimile=facsimile)
         return pdf
 
-    def _opened(self, name: str, archive: bytes) -> LetterTemplate:
-        """The last one is kept: a batch prints one letter."""
+    def _template(self, record: Record, name: str, archive: bytes | None) -> LetterTemplate:
+        """Opened; the last one is kept, for a batch prints one letter."""
+        archive = archive or self._kit.letters[record.creditor, record.payment.payment_type, name]
         if self._last is None or self._last[0] != (name, archive):
             self._last = (name, archive), opened(name, archive)
         return self._last[1]

@@ -12,7 +12,7 @@ from typing import Final
 import pypdfium2
 import zxingcpp
 
-from services.render.model import FACSIMILE, Unprintable, day
+from services.render.model import FACSIMILE, SPECIMEN, UNKNOWN_CODE, Unprintable, day
 from shared.contracts.record import Record
 from shared.creditors import Creditor
 from shared.creditors.letters import Stamp
@@ -43,7 +43,10 @@ def read_notice(
 ) -> None:
     """Raises `Misread` unless the page says what the record says. `qr_box`: left, top and side, in mm."""
     assert record.position is not None
-    expected = f"PAGOPA|002|{record.position.notice_code}|{creditor.tax_code}|{record.payment.amount_cents:0>2}"
+    code = record.position.notice_code
+    expected = f"PAGOPA|002|{code}|{creditor.tax_code}|{record.payment.amount_cents:0>2}"
+    if code == UNKNOWN_CODE:
+        expected = SPECIMEN
     document = pypdfium2.PdfDocument(pdf)
     try:
         if len(document) != 1:

@@ -37,6 +37,7 @@ class BatchAsk(Asked):
     due_date: date
     reason: str = Field(default="", max_length=140)
     letter: str = ""
+    merged: bool = False
     registration: bool = False
     subject: str = Field(default="", max_length=500)
     classification: str = Field(default="", max_length=50)
@@ -66,7 +67,7 @@ def options_of(ask: BatchAsk, creditors: Creditors) -> BatchOptions:
         raise ApiProblem(422, "invalid-request", "Alcuni dati sono da correggere.", wrong)
     return BatchOptions(
         channel=ask.channel, payment_type=ask.payment_type, due_date=ask.due_date, reason=ask.reason or kind.reason,
-        letter=ask.letter or None, register_options=registration,
+        letter=ask.letter or None, merged=ask.merged and bool(ask.letter), register_options=registration,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from services.status.api.kept import CommandDesk
 from services.status.api.lanes import resting_lanes
 from services.status.api.schemas import Lane
 from services.status.api.security import Csrf
+from services.status.ports import CommandPublisher
 from services.status.settings import StatusSettings
 from shared.creditors import Creditors
 from shared.db.engine import Database
@@ -30,6 +31,7 @@ class Context:
     creditors: Creditors
     settings: StatusSettings
     desk: CommandDesk
+    publisher: CommandPublisher
     hub: Hub
     template_xlsx: Callable[[], bytes]
     troubles: Callable[[], Mapping[str, str]] = dict

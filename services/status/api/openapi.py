@@ -31,7 +31,7 @@ def openapi_json() -> str:
         desk = CommandDesk(database, _Nobody(), timedelta(seconds=1))
         context = Context(
             database=database, documents=FolderStore(Path(folder)), creditors=Creditors.model_construct(creditors={}),
-            settings=StatusSettings(), desk=desk, hub=Hub(), template_xlsx=bytes,
+            settings=StatusSettings(), desk=desk, publisher=_Nobody(), hub=Hub(), template_xlsx=bytes,
         )  # fmt: skip
         schema = build_app(context).openapi()
         database.close()

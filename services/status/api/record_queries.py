@@ -85,13 +85,15 @@ def record_detail(session: Session, record_id: UUID, resting: Sequence[Lane] = (
     )
 
 
-def document_of(row: RecordRow, kind: str) -> DocumentRef:
-    """The notice or letter that stands; before there is one, the letter of the preview. 404 where there is none."""
+def document_of(row: RecordRow, kind: str) -> DocumentRef | None:
+    """The notice or letter that was made; `None` before there is any. 404 where a record has none of the kind: a letter may
+    be part of its notice."""
     made = (row.record or {}).get("documents") or {}
-    found = made.get(kind) or ((row.preview or {}).get("letter") if kind == "letter" else None)
-    if found is None:
+    if not made.get("notice"):
+        return None
+    if not made.get(kind):
         raise missing("document")
-    return DocumentRef.model_validate(found)
+    return DocumentRef.model_validate(made[kind])
 
 
 def actions_of(row: RecordRow) -> list[str]:
@@ -127,15 +129,16 @@ def hint_of(row: RecordRow, batch: BatchRow, lanes: Sequence[Lane], now: datetim
 
 def _summary(row: RecordRow, batch: BatchRow, lanes: Sequence[Lane], now: datetime) -> dict[str, Any]:
     documents, preview, state = (row.record or {}).get("documents") or {}, row.preview or {}, State(row.state)
-    has_letter = bool(documents.get("letter") or preview.get("letter"))
     return {name: getattr(row, name) for name in COPIED} | {
         "state": state,
         "title": TITLES[state],
         "hint": hint_of(row, batch, lanes, now),
         "message": explained(row.code, row.detail),
         "has_notice": bool(documents.get("notice")),
-        "has_letter": has_letter,
-        "preview_message": "" if has_letter else explained(preview.get("code", ""), preview.get("detail", "")),
+        "has_letter": bool(documents.get("letter")),
+        "preview_message": ""
+        if documents.get("notice")
+        else explained(preview.get("code", ""), preview.get("detail", "")),
     }
 
 

@@ -12,6 +12,7 @@ from services.status.api import deciding
 from services.status.api.asked import Correct, SettleVerdict
 from services.status.api.batches import Key, accepted
 from services.status.api.context import Here
+from services.status.api.previewing import previewed
 from services.status.api.problems import ApiProblem, declared, produces
 from services.status.api.record_queries import document_of, record_detail, record_row
 from services.status.api.schemas import CommandAccepted, RecordDetail
@@ -42,13 +43,15 @@ def get_record(context: Here, record_id: UUID) -> RecordDetail:
 @router.get(
     "/{record_id}/documents/{kind}", operation_id="getDocument", summary="Scarica l'avviso o la lettera",
     response_class=Response,
-    responses=produces("application/pdf", "binary") | declared(404, 500, 503),
+    responses=produces("application/pdf", "binary") | declared(404, 409, 500, 503),
 )  # fmt: skip
 def get_document(context: Here, record_id: UUID, kind: Literal["notice", "letter"]) -> Response:
-    """Il PDF, con l'impronta verificata. Prima della generazione la lettera è quella dell'anteprima (FAC-SIMILE)."""
+    """Il PDF, con l'impronta verificata. Prima della generazione è l'anteprima (FAC-SIMILE, senza codici da pagare), preparata
+    in quel momento se non c'è ancora."""
     with context.database.read() as session:
         row = record_row(session, record_id)
         ref, number = document_of(row, kind), row.row
+    ref = ref or previewed(context, record_id, kind)
     try:
         content = context.documents.get(ref)
     except (DocumentMissing, DocumentCorrupt) as error:

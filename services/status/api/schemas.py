@@ -140,7 +140,7 @@ class BatchPage(Shown):
 
 
 class RecordSummary(Shown):
-    """A record in a list. `hint` says what it waits for, `message` why it stands, `preview_message` why its letter
+    """A record in a list. `hint` says what it waits for, `message` why it stands, `preview_message` why its documents
     could not be made for the preview."""
 
     id: UUID

@@ -77,12 +77,17 @@ def parked(working: WorkingSet, fact: facts.RecordParked, envelope: Envelope) ->
 
 
 def previewed(working: WorkingSet, fact: facts.PreviewRendered, _envelope: Envelope) -> None:
-    """A letter to look at. It is no event: nothing was issued."""
+    """Documents to look at. It is no event: nothing was issued. Of two previews of the same values the one that shows more
+    stands."""
     row = working.row(fact.record_id, fact.batch_id)
-    has_letter = bool((row.preview or {}).get("letter"))
-    if (fact.revision, fact.letter is not None) > (row.preview_revision, has_letter) or row.preview is None:
+    shown = [(row.preview or {}).get(kind) for kind in ("letter", "notice")]
+    more = [fact.letter, fact.notice]
+    if row.preview is None or (fact.revision, len(more) - more.count(None)) > (
+        row.preview_revision,
+        len(shown) - shown.count(None),
+    ):
         row.preview_revision = fact.revision
-        row.preview = fact.model_dump(mode="json", include={"letter", "code", "detail"}, exclude_none=True)
+        row.preview = fact.model_dump(mode="json", include={"letter", "notice", "code", "detail"}, exclude_none=True)
 
 
 def _merge(working: WorkingSet, row: RecordRow, record: Record, version: tuple[int, int]) -> None:

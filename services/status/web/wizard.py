@@ -50,6 +50,7 @@ class WizardForm(BaseModel):
     due_date: str = ""
     reason: str = ""
     letter: str = ""
+    merged: str = ""
     sheet_sha256: str = ""
     sheet_size: str = ""
     file_name: str = ""
@@ -115,6 +116,7 @@ def _ask(context: Context, form: WizardForm, errors: dict[str, str]) -> BatchAsk
         errors["registration"] = "Dire se gli avvisi vanno protocollati."
     values: dict[str, Any] = {name: getattr(form, name).strip() for name in FIELDS}
     values |= {"creditor": creditor, "payment_type": kind, "registration": form.registration == "si"}
+    values["merged"] = form.merged == "si"
     try:
         wanted = BatchAsk.model_validate(values | {"due_date": due or "9999-12-31", "batch_id": form.batch_id or None})
         options_of(wanted, context.creditors)
@@ -160,6 +162,7 @@ def _values_of(batch: BatchRow) -> dict[str, Any]:
         batch_id=str(batch.id), payment=f"{batch.creditor}/{batch.payment_type}", channel=options.get("channel", ""),
         registration="si" if registration else "no", due_date=day(options.get("due_date")),
         reason=options.get("reason", ""), letter=options.get("letter") or "",
+        merged="si" if options.get("merged") else "",
         **{name: registration.get(name, "") for name in ("subject", "classification", "office", "dossier", "document_type")},
     )  # fmt: skip
     return values.model_dump(exclude={"file"})
