@@ -43,6 +43,16 @@ def reader(ours: Callable[[str], bool], limit: int) -> Callable[[Envelope], Mess
     return read
 
 
+def decisions(ours: Callable[[str], bool]) -> Callable[[Envelope], Message]:
+    """Reads bodies of the queue `ingest.control`, where other systems have no right to write: RabbitMQ 3.10 asks for it by the
+    routing key alone, and a header `CC` brings a copy here all the same. It is not read, and so set aside for nobody."""
+
+    def read(envelope: Envelope) -> Message:
+        return envelope.message() if ours(envelope.user) else NoRequest(code="unreadable")
+
+    return read
+
+
 def _no_request(body: bytes, wrong: ValidationError) -> NoRequest:
     try:
         told = from_json(body)

@@ -14,7 +14,7 @@ from services.ingest.batches import Batches
 from services.ingest.closing import Closing
 from services.ingest.control import Control
 from services.ingest.gauges import pacer as measured
-from services.ingest.intake import NoRequest, reader
+from services.ingest.intake import NoRequest, decisions, reader
 from services.ingest.outcomes import Outcomes
 from services.ingest.outgoing import Outgoing
 from services.ingest.pacer import Pacer
@@ -71,7 +71,8 @@ class IngestService:
     @property
     def readers(self) -> dict[str, Callable[[Envelope], Message]]:
         """Queue → how its bodies are read, where other systems write them."""
-        return {"ingest.batches": reader(self.trusted.__contains__, self.request_bytes)}
+        ours = self.trusted.__contains__
+        return {"ingest.batches": reader(ours, self.request_bytes), "ingest.control": decisions(ours)}
 
     @property
     def handlers(self) -> dict[str, Callable[[Sequence[Delivery]], None]]:

@@ -19,6 +19,7 @@ from shared.bus.connection import Broker
 from shared.bus.hand import Hand
 from shared.bus.outages import OUTAGES
 from shared.bus.parcels import items_in
+from shared.bus.reading import leave_as_they_come
 from shared.bus.topology import Topology
 
 DRAIN_SECONDS = 0.02
@@ -111,6 +112,7 @@ class RabbitLink(Link):
 
     def _begin(self) -> None:
         self._ending = False
+        leave_as_they_come(self._channel)
         self._awake, self._alarm = socket.socketpair()
         self._awake.setblocking(False)
         self._alarm.setblocking(False)

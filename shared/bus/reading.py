@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from kombu import Message as Delivered
+from kombu.transport.pyamqp import Channel
+from kombu.transport.pyamqp import Message as Received
 
 from shared.bus.parcels import exchange_of, is_parcel, opened
 from shared.contracts.commands import Message
@@ -38,6 +40,21 @@ def in_hands(deliveries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield deliveries[start : start + size]
 
 
+class _AsItCame(Received):
+    """A message of RabbitMQ that nothing was done to."""
+
+    def __init__(self, msg: Any, *arguments: Any, **named: Any) -> None:
+        (msg.properties.get("application_headers") or {}).pop("compression", None)
+        super().__init__(msg, *arguments, **named)
+
+
+def leave_as_they_come(channel: Channel) -> None:
+    """Other systems write headers too: one that says `compression` would inflate a body without end, and a strange
+    `content_encoding` keep a decoder busy for minutes, on the connection's thread and before anybody looked at its length."""
+    channel.auto_decode = False
+    channel.Message = _AsItCame
+
+
 def read_envelope(delivered: Delivered) -> Envelope:
     """The envelope of a message as it came."""
     body = delivered.body if isinstance(delivered.body, bytes) else str(delivered.body).encode()
@@ -60,12 +77,15 @@ def read_envelope(delivered: Delivered) -> Envelope:
 
 def earlier_deliveries(delivered: Delivered) -> int:
     """How often a message was delivered before, whatever ended that: RabbitMQ 3.10 counts a graceful return as it counts
-    a death."""
-    return int((delivered.headers or {}).get("x-delivery-count") or 0)
+    a death. (On the first delivery the header is whatever its sender wrote.)"""
+    count = (delivered.headers or {}).get("x-delivery-count")
+    return count if isinstance(count, int) else 0
 
 
 def _time(text: object) -> datetime:
+    """With a zone, for times are compared; whoever names none means UTC."""
     try:
-        return datetime.fromisoformat(str(text))
+        told = datetime.fromisoformat(str(text))
     except ValueError:
         return datetime.now(UTC)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)

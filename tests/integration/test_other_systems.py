@@ -185,6 +185,41 @@ def test_a_client_decides_states_and_tells_nothing(place: Square, hostile: Clien
     assert batch["until"] == "preview"
 
 
+@pytest.mark.usefixtures("decent")
+@pytest.mark.parametrize("header", ["CC", "BCC"])
+def test_a_copy_that_comes_in_by_the_back_door_is_not_obeyed(place: Square, hostile: Client, header: str) -> None:
+    """RabbitMQ 3.10 looks at the right to the first routing key only."""
+    batch = hostile.ask(request(until="preview")).body["batch_id"]
+    body = json.dumps({"command_id": str(uuid4()), "batch_id": batch}).encode()
+    told = hostile.answer(
+        hostile.publish(body, headers={header: ["ingest.generate-notices.v1", "ingest.cancel-batch.v1"]})
+    )
+    assert refusal(told)[0] == "unreadable"
+    assert hostile.ask(request()).kind == "request-accepted"
+    assert place.here.query("ingest", f"select until, cancelling from batch where id = '{batch}'") == [
+        {"until": "preview", "cancelling": False}
+    ]
+    with pika.BlockingConnection(pika.URLParameters(url(place.broker, "topology"))) as connection:
+        aside = connection.channel().queue_declare("staffetta.ingest.unreadable", passive=True).method.message_count
+    assert aside == 0
+
+
+@pytest.mark.usefixtures("decent")
+@pytest.mark.parametrize(
+    ("headers", "properties"),
+    [
+        ({"cloudEvents_time": "2026-01-01T00:00:00"}, {}),
+        ({"compression": "zlib"}, {}),
+        ({}, {"content_encoding": "punycode", "content_type": "application/cloudevents-batch+json"}),
+    ],
+)
+def test_strange_attributes_change_nothing(
+    hostile: Client, headers: dict[str, Any], properties: dict[str, Any]
+) -> None:
+    body = json.dumps(request()).encode()
+    assert hostile.answer(hostile.publish(body, headers=headers, **properties)).kind == "request-accepted"
+
+
 def signed(user: str) -> Any:
     return pika.BasicProperties(user_id=user)  # type: ignore[no-untyped-call]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.ingest.intake import NoRequest, reader
+from services.ingest.intake import NoRequest, decisions, reader
 from shared.contracts.commands import RequestBatch
 from shared.contracts.envelope import Envelope
 
@@ -90,3 +90,19 @@ def test_it_is_told_where_a_request_is_wrong(
 def test_what_of_our_own_cannot_be_read_is_for_an_operator() -> None:
     with pytest.raises(ValidationError):
         read(b"{}", user="status")
+
+
+@pytest.mark.parametrize("body", [b"{}", b"{", json.dumps({"request_id": "a" * 9}).encode()])
+def test_what_another_system_copies_among_decisions_is_not_read(body: bytes) -> None:
+    envelope = Envelope(
+        id="x", key="ingest.request-batch.v1", exchange="intake", source="", time=datetime.now(UTC), body=body, user="tributi",
+    )  # fmt: skip
+    assert decisions(lambda name: name == "status")(envelope) == NoRequest(code="unreadable")
+
+
+def test_a_decision_of_our_own_is_read_and_raises_where_it_cannot_be() -> None:
+    envelope = Envelope(
+        id="x", key="ingest.send-notices.v1", exchange="intake", source="", time=datetime.now(UTC), body=b"{", user="status",
+    )  # fmt: skip
+    with pytest.raises(ValidationError):
+        decisions(lambda name: name == "status")(envelope)
