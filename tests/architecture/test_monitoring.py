@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-RULES: list[dict[str, Any]] = [
-    rule
-    for group in yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())["groups"]
-    for rule in group["rules"]
-]
-BOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/staffetta.json").read_text())
+from tests.monitoring_hand import BOARD, OF_OTHERS, ROOT, RULES, expressions, named
+
 PAGE = "docs/how-to/operate.md"
-OF_OTHERS = {"up", "process_start_time_seconds", "process_resident_memory_bytes", "rabbitmq_queue_messages"}
 KINDS = {"Counter", "Gauge", "Histogram", "Info", "GaugeMetricFamily"}
 SUFFIXES = {
     "Counter": ("_total",), "Histogram": ("_bucket", "_sum", "_count"), "Gauge": ("",), "GaugeMetricFamily": ("",),
@@ -46,17 +38,10 @@ def measured() -> dict[str, set[str]]:
     return found | {name: set() for name in re.findall(r'"(staffetta_[a-z_]+)"', source) if name not in found}
 
 
-def expressions() -> list[str]:
-    return [rule["expr"] for rule in RULES] + [
-        target["expr"] for panel in BOARD["panels"] for target in panel["targets"]
-    ]
-
-
 @pytest.mark.parametrize("expression", expressions())
 def test_every_metric_that_is_asked_for_is_measured(expression: str) -> None:
-    named = set(re.findall(r"\b(?:staffetta|process|rabbitmq|python)_[a-z_]+\b|\bup\b", expression))
-    assert named
-    assert named <= measured().keys() | OF_OTHERS
+    assert named(expression)
+    assert named(expression) <= measured().keys() | OF_OTHERS
     assert expression.count("(") == expression.count(")")
     assert expression.count("{") == expression.count("}")
 

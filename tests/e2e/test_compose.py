@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,15 @@ import pytest
 from tests.compose_hand import Composed
 from tests.e2e.run_hand import due
 from tests.e2e.up_hand import wait_for
+from tests.monitoring_hand import expressions, named
 
 SHEET = Path(__file__).resolve().parents[2] / "deploy" / "examples" / "scuolabus.xlsx"
 SERVICES = ("ingest", "iuv", "render", "protocol", "dispatch", "status")
 ROWS = 25
+OF_RABBITMQ = {"rabbitmq_queue_messages", "up"}
+OF_PROMETHEUS = {"instance", "job"}
+AT_TIMES = {"staffetta_lane_closed", "staffetta_records_in_flight"}
+"""Series that have a value only while something is so."""
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,13 @@ def all_are(client: httpx.Client, batch: str, state: str) -> bool:
     return [record["state"] for record in answer.json()["items"]] == [state] * ROWS
 
 
+def allowed(client: httpx.Client, path: str) -> bool:
+    """Whether the command is taken. The last record may be there before the word that it was the last."""
+    status = client.post(path, json={}).status_code
+    assert status in (httpx.codes.ACCEPTED, httpx.codes.CONFLICT)
+    return status == httpx.codes.ACCEPTED
+
+
 def test_a_batch_goes_from_the_page_to_the_mailbox_over_six_processes(composed: Composed) -> None:
     fields = {
         "creditor": "c_x999", "channel": "auto", "payment_type": "scuolabus", "due_date": due().isoformat(),
@@ -52,7 +65,7 @@ def test_a_batch_goes_from_the_page_to_the_mailbox_over_six_processes(composed: 
         batch = answer.json()["batch_id"]
         wait_for("all rows read", partial(all_are, client, batch, "ready"), 120)
         for what, until in (("generate", "generated"), ("send", "sent")):
-            assert client.post(f"/batches/{batch}/{what}", json={}).status_code == 202
+            wait_for(what, partial(allowed, client, f"/batches/{batch}/{what}"), 120)
             wait_for(until, partial(all_are, client, batch, until), 240)
         wait_for("the end", lambda: asked(client, f"/batches/{batch}")["state"] in ("sent", "settled"), 120)
     with httpx.Client(base_url=f"http://127.0.0.1:{composed.port('8702')}", timeout=60) as mail:
@@ -68,6 +81,24 @@ def test_each_answers_at_its_health_port(composed: Composed, service: str) -> No
         told = client.get("/metrics").text
     assert f'staffetta_ready{{service="{service}"}} 1.0' in told
     assert "staffetta_handful_seconds_count" in told
+
+
+def test_board_and_alerts_find_what_they_ask_for(composed: Composed) -> None:
+    """After a batch went through (above): each series has a value somewhere, with the labels by which it is grouped."""
+    labels: dict[str, set[str]] = {}
+    declared: set[str] = set()
+    for service in SERVICES:
+        told = httpx.get(f"http://127.0.0.1:{composed.health(service)}/metrics", timeout=60).text
+        declared.update(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE))
+        for name, given in re.findall(r"^([a-z_]+)(?:\{(.*)\})? ", told, re.MULTILINE):
+            labels.setdefault(name, set()).update(re.findall(r'(\w+)="', given))
+    assert declared >= AT_TIMES
+    for expression in expressions():
+        series = named(expression) - OF_RABBITMQ - AT_TIMES
+        assert series <= labels.keys(), expression
+        [grouped] = re.findall(r"by \(([^)]*)\)", expression)[:1] or [""]
+        wanted = {label.strip() for label in grouped.split(",") if label} - OF_PROMETHEUS
+        assert not series or wanted <= set().union(*(labels[name] for name in series)), expression
 
 
 def test_each_leaves_within_ten_seconds_of_sigterm(composed: Composed) -> None:
