@@ -16,7 +16,7 @@ Place = tuple[str | int, ...]
 Mistake = tuple[Place, str]
 SecretOf = Literal["pagopa", "mailboxes"]
 SERVICE_USERS = frozenset(
-    {"ingest", "iuv", "render", "protocol", "dispatch", "status", "operations", "topology", "guest"}
+    {"ingest", "iuv", "render", "protocol", "dispatch", "status", "operations", "topology", "parked", "guest"}
 )
 """Users at the broker that are no client's: what they publish is obeyed."""
 

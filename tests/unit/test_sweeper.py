@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel, select
 
+from shared.bus.connection import Broker
 from shared.bus.runner import StageRunner
 from shared.bus.sweeper import AT_ONCE
+from shared.bus.topology import Topology
 from shared.contracts.facts import Fact
+from shared.creditors import load_creditors
 from shared.db.engine import Database
 from shared.db.ledger import UnaskedRow
+from shared.documents import FolderStore
 from shared.ids import derived
-from shared.wiring import StageService, Unasked
+from shared.process import Surroundings, stage_service
+from shared.settings import Settings
+from shared.wiring import Setup, StageService, Unasked
 from tests.builders import BATCH
 from tests.fakes import FakeStage, Killed, Out
 
@@ -53,8 +59,8 @@ class Desk:
         self.database.create_all()
         self.out = Out()
         unasked = Unasked(ReceiptRow, lambda row: ReceiptRead(batch_id=row.batch_id, number=row.number))
-        service = StageService(self.database, FakeStage(), frozenset(), unasked=(unasked,))
-        self.runner = StageRunner(service, self.out, "one")
+        self.service = StageService(self.database, FakeStage(), frozenset(), unasked=(unasked,))
+        self.runner = StageRunner(self.service, self.out, "one")
 
     def read(self, *numbers: int) -> None:
         with self.database.write() as session:
@@ -121,3 +127,14 @@ def test_killed_between_the_broker_and_the_mark_it_is_stated_again_under_the_sam
 
 def _killed() -> None:
     raise Killed
+
+
+def test_the_process_of_a_stage_sweeps_by_its_clock(desk: Desk, tmp_path: Path) -> None:
+    setup = Setup(load_creditors(), FolderStore(tmp_path / "documents"), lambda _: "")
+    around = Surroundings(setup, Settings(), Broker(), Topology(f"test-{uuid4().hex[:8]}"))
+    with around.held:
+        part = stage_service("dispatch", lambda _setup: desk.service, ()).assemble(around)
+        desk.read(1, 2)
+        for tick in part.ticks:
+            tick.work()
+        assert desk.unstated() == set()
