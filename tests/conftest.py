@@ -27,6 +27,7 @@ OVER_BOTH = {
     "tests.unit.test_protocol_stage",
     "tests.unit.test_runner",
     "tests.unit.test_status_fold",
+    "tests.unit.test_status_fold_cost",
     "tests.unit.test_status_fold_removed",
 }
 """Modules whose databases come from `tests/databases.py`."""

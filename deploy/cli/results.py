@@ -130,13 +130,13 @@ def done(section: S | None, order: int) -> S | None:
 def standing_of(row: Row, *, cancelled: bool = False) -> Standing:
     """The row in the terms of what people see."""
     if row.record is None:
-        return Standing(record=None, rejected=True)
+        return Standing(rejected=True)
     troubles = {}
     if row.state == RowState.PARKED:
         stage: StageName = stage_of(row)
         troubles[Phase(row.phase)] = Trouble(TroubleKind.PARKED, stage, row.issue, code=row.code)
-    return Standing(record=row.whole, orders=row.current_orders, cancelled=cancelled, troubles=troubles,
-                    issues={Phase(row.phase): row.issue})  # fmt: skip
+    issues = {Phase(row.phase): row.issue}
+    return Standing.of(row.whole, row.current_orders, cancelled=cancelled, troubles=troubles, issues=issues)
 
 
 def _preview(row: Row, kind: str) -> DocumentRef | None:

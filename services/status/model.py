@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, NamedTuple, Self
 
 from shared.contracts.base import Phase, StageName
-from shared.contracts.record import Orders, Record, Section, SectionState, section_of
+from shared.contracts.record import Orders, Record, SectionState, section_of
 
 
 class State(StrEnum):
@@ -59,6 +60,7 @@ PHASE_OF: Mapping[StageName, Phase] = {
 }  # fmt: skip
 ALREADY_PAID = "already-paid"
 """Why pagoPA does not withdraw a position: good news that comes as a failure."""
+UNDER_WAY = (State.READY, State.GENERATED, State.REGISTERED)
 STAGES = tuple(StageName)
 PHASES = tuple(Phase)
 
@@ -89,29 +91,57 @@ class Trouble:
         return self.issue, kind, stage, self.until.isoformat() if self.until else "", self.code
 
 
+class Word(NamedTuple):
+    """What a stage last said of a record: the head of its section."""
+
+    order: int
+    state: SectionState
+    code: str = ""
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All that is known of a record. `issues` and `troubles` are by phase, `answers` the issue of each stage's last
-    section; `record` is absent for a row that must be corrected, and for one of which only a failure has come in yet.
-    `cancelled` is the batch's."""
+    """All that is known of a record. `known`: its debtor and payment are (not those of a row that must be corrected, nor
+    of one of which only a failure has come in yet), and so whether it `registers` and whether it goes `by_hand`,
+    for there is nobody to write to. `words`, `orders` and `answers` (the issue of each stage's last section) are by
+    stage, `issues` and `troubles` by phase. `cancelled` is the batch's."""
 
-    record: Record | None
-    orders: Orders = field(default_factory=Orders)
+    known: bool = False
+    registers: bool = False
+    by_hand: bool = False
     rejected: bool = False
     cancelled: bool = False
+    words: Mapping[StageName, Word] = field(default_factory=dict)
+    orders: Mapping[StageName, int] = field(default_factory=dict)
+    answers: Mapping[StageName, int] = field(default_factory=dict)
     issues: Mapping[Phase, int] = field(default_factory=dict)
     troubles: Mapping[Phase, Trouble] = field(default_factory=dict)
-    answers: Mapping[StageName, int] = field(default_factory=dict)
 
-    def current(self, stage: StageName) -> Section | None:
-        """The stage's section, unless the stage was asked to do the record anew since."""
-        section = section_of(self.record, stage) if self.record is not None else None
-        return section if section is not None and section.order >= self.orders.of(stage) else None
+    current: Mapping[StageName, Word] = field(init=False, default_factory=dict)
+    """The words that count: not those of a stage that was asked to do the record anew since."""
+
+    @classmethod
+    def of(cls, record: Record, orders: Orders, **known: Any) -> Self:
+        """Of a record that is whole, with what else is known."""
+        sections = {stage: section for stage in STAGES if (section := section_of(record, stage)) is not None}
+        return cls(
+            known=True,
+            registers=record.protocol is not None,
+            by_hand=not record.delivery.address,
+            words={stage: Word(each.order, each.state, each.code, each.detail) for stage, each in sections.items()},
+            orders={stage: orders.of(stage) for stage in STAGES},
+            **known,
+        )
+
+    def __post_init__(self) -> None:
+        current = {stage: word for stage, word in self.words.items() if word.order >= self.orders.get(stage, 1)}
+        object.__setattr__(self, "current", current)
 
     def is_done(self, stage: StageName) -> bool:
         """Whether the stage said yes to the order that stands."""
-        section = self.current(stage)
-        return section is not None and section.state is SectionState.DONE
+        word = self.current.get(stage)
+        return word is not None and word.state is SectionState.DONE
 
     @property
     def trouble(self) -> Trouble | None:
@@ -120,16 +150,11 @@ class Standing:
         can fail although the position is done."""
         last = max(self.issues.values(), default=1)
         for trouble in self.troubles.values():
-            fresh = trouble.issue >= last and trouble.order in (0, self.orders.of(trouble.stage))
-            answered = self.answers.get(trouble.stage, 0) >= trouble.issue and self.current(trouble.stage) is not None
+            fresh = trouble.issue >= last and trouble.order in (0, self.orders.get(trouble.stage, 1))
+            answered = self.answers.get(trouble.stage, 0) >= trouble.issue and trouble.stage in self.current
             if fresh and not answered:
                 return trouble
         return None
-
-    @property
-    def by_hand(self) -> bool:
-        """Whether nobody can be written to."""
-        return self.record is not None and not self.record.delivery.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,25 +173,24 @@ def verdict_of(standing: Standing) -> Verdict:
         return Verdict(State.CANCELLED)
     if (halted := _halted(standing)) is not None:
         return halted
-    if standing.rejected and all(standing.current(stage) is None for stage in STAGES):
+    if standing.rejected and not standing.current:
         return Verdict(State.TO_CORRECT)
     return Verdict(_furthest(standing))
 
 
-def next_stage(standing: Standing) -> StageName | None:
-    """The stage whose turn it is, `None` where nothing more is to do without a person."""
-    record = standing.record
-    if record is None or verdict_of(standing).state not in (State.READY, State.GENERATED, State.REGISTERED):
+def next_stage(standing: Standing, state: State) -> StageName | None:
+    """The stage whose turn it is in that state, `None` where nothing more is to do without a person."""
+    if not standing.known or state not in UNDER_WAY:
         return None
-    wanted = [stage for stage in STAGES if stage is not StageName.PROTOCOL or record.protocol is not None]
+    wanted = (stage for stage in STAGES if standing.registers or stage is not StageName.PROTOCOL)
     return next((stage for stage in wanted if not standing.is_done(stage)), None)
 
 
 def _is_withdrawn(standing: Standing) -> bool:
-    position, documents = standing.current(StageName.IUV), standing.current(StageName.RENDER)
+    position, documents = standing.current.get(StageName.IUV), standing.current.get(StageName.RENDER)
     if position is None:
         # a row that never got a number stops with its batch
-        return standing.cancelled and not standing.rejected and standing.current(StageName.DISPATCH) is None
+        return standing.cancelled and not standing.rejected and StageName.DISPATCH not in standing.current
     if documents is not None and documents.state is SectionState.REFUSED:
         return False  # withdrawn because it could not be printed: that is what the clerk must mend
     return position.state is SectionState.WITHDRAWN
@@ -174,12 +198,12 @@ def _is_withdrawn(standing: Standing) -> bool:
 
 def _halted(standing: Standing) -> Verdict | None:
     for stage in reversed(STAGES):
-        section = standing.current(stage)
-        if section is not None and section.state is SectionState.REFUSED:
-            return Verdict(State.TO_CORRECT, stage, section.code, section.detail)
-        if section is not None and section.state is SectionState.UNCERTAIN:
+        word = standing.current.get(stage)
+        if word is not None and word.state is SectionState.REFUSED:
+            return Verdict(State.TO_CORRECT, stage, word.code, word.detail)
+        if word is not None and word.state is SectionState.UNCERTAIN:
             state = State.TO_VERIFY if stage is StageName.DISPATCH else State.STUCK
-            return Verdict(state, stage, section.code, section.detail)
+            return Verdict(state, stage, word.code, word.detail)
     if (trouble := standing.trouble) is not None and trouble.kind is TroubleKind.PARKED:
         state = State.PAID if trouble.code == ALREADY_PAID else State.STUCK
         return Verdict(state, trouble.stage, trouble.code)
@@ -192,8 +216,7 @@ def _furthest(standing: Standing) -> State:
     if standing.is_done(StageName.PROTOCOL):
         return State.BY_HAND if standing.by_hand else State.REGISTERED
     if standing.is_done(StageName.RENDER):
-        registers = standing.record is not None and standing.record.protocol is not None
-        return State.BY_HAND if standing.by_hand and not registers else State.GENERATED
+        return State.BY_HAND if standing.by_hand and not standing.registers else State.GENERATED
     return State.READY
 
 

@@ -9,21 +9,36 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Index, MetaData, Text
+from sqlalchemy import JSON, BigInteger, Index, MetaData, Table, Text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from shared.contracts.base import Phase
+from shared.contracts.record import SECTIONS, Record
 from shared.db.engine import UtcDateTime
 
 SCHEMA = "status"
-REVISION = "0001"
+REVISION = "0002"
 """The migration that makes these tables; `scripts/revise.py` writes the next."""
 JsonObject = dict[str, Any]
+SECTION_NAMES = tuple(name for name, _ in SECTIONS.values())
+
+
+class Json(JSON):
+    """JSON of which nothing is no value, on whatever way it comes in."""
+
+    def __init__(self) -> None:
+        super().__init__(none_as_null=True)
 
 
 class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA, info={"revision": REVISION}))):
     """The registry of this service's tables."""
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """Its table, of which SQLModel does not tell."""
+    found: Table = model.__table__  # type: ignore[attr-defined]
+    return found
 
 
 class BatchRow(Base, table=True):
@@ -36,8 +51,8 @@ class BatchRow(Base, table=True):
     payment_type: str = ""
     file_name: str = ""
     created_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
-    options: JsonObject | None = Field(default=None, sa_type=JSON)
-    ingested: JsonObject | None = Field(default=None, sa_type=JSON)
+    options: JsonObject | None = Field(default=None, sa_type=Json)
+    ingested: JsonObject | None = Field(default=None, sa_type=Json)
     ingested_revision: int = 0
     until: str = Phase.PREVIEW.value
     until_revision: int = 0
@@ -46,16 +61,16 @@ class BatchRow(Base, table=True):
     milestone: str = ""
     milestone_revision: int = 0
     cancelled: bool = False
-    cancelled_counts: JsonObject | None = Field(default=None, sa_type=JSON)
-    refusal: JsonObject | None = Field(default=None, sa_type=JSON)
+    cancelled_counts: JsonObject | None = Field(default=None, sa_type=Json)
+    refusal: JsonObject | None = Field(default=None, sa_type=Json)
     """Why the request was refused: `code`, `message`, `rows`. Says nothing once the batch is ingested."""
 
 
 class RecordRow(Base, table=True):
-    """A record. `row_revision` versions what ingest said of the row (rejected or not, cells, problems);
-    `content_revision` and `content_orders` the debtor, payment and delivery in `record`, which a stage's fact may have
-    brought first; the sections in it carry their own. `issues` and `troubles` are by phase, `answers` (issues
-    too) by stage. The rest is derived."""
+    """A record. `row_revision` versions what ingest said of the row (rejected or not, cells, problems); `content` is the record
+    without its sections, of version `content_revision` and `content_orders` (0: not known), which a stage's fact may have
+    brought first; the sections carry their own. `issues` and `troubles` are by phase, `answers` (issues too) by stage.
+    The rest is derived."""
 
     __tablename__ = "record"
     __table_args__ = (
@@ -72,13 +87,17 @@ class RecordRow(Base, table=True):
     content_revision: int = 0
     content_orders: int = 0
     rejected: bool = False
-    record: JsonObject | None = Field(default=None, sa_type=JSON)
-    cells: JsonObject | None = Field(default=None, sa_type=JSON)
-    orders: JsonObject = Field(default_factory=dict, sa_type=JSON)
-    issues: JsonObject = Field(default_factory=dict, sa_type=JSON)
-    troubles: JsonObject = Field(default_factory=dict, sa_type=JSON)
-    answers: JsonObject = Field(default_factory=dict, sa_type=JSON)
-    preview: JsonObject | None = Field(default=None, sa_type=JSON)
+    content: JsonObject | None = Field(default=None, sa_type=Json)
+    position: JsonObject | None = Field(default=None, sa_type=Json)
+    documents: JsonObject | None = Field(default=None, sa_type=Json)
+    registration: JsonObject | None = Field(default=None, sa_type=Json)
+    sending: JsonObject | None = Field(default=None, sa_type=Json)
+    cells: JsonObject | None = Field(default=None, sa_type=Json)
+    orders: JsonObject = Field(default_factory=dict, sa_type=Json)
+    issues: JsonObject = Field(default_factory=dict, sa_type=Json)
+    troubles: JsonObject = Field(default_factory=dict, sa_type=Json)
+    answers: JsonObject = Field(default_factory=dict, sa_type=Json)
+    preview: JsonObject | None = Field(default=None, sa_type=Json)
     preview_revision: int = 0
 
     state: str = ""
@@ -89,6 +108,8 @@ class RecordRow(Base, table=True):
     trouble: str = ""
     waiting_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     warnings: int = 0
+    registers: bool = False
+    reference: str = ""
     debtor_name: str = ""
     fiscal_code: str = ""
     notice_code: str = ""
@@ -99,6 +120,14 @@ class RecordRow(Base, table=True):
     channel: str = ""
     address: str = ""
     haystack: str = Field(default="", sa_type=Text)
+
+    @property
+    def record(self) -> Record | None:
+        """The record as it travels, with all that the stages said."""
+        if self.content is None:
+            return None
+        sections = {name: getattr(self, name) for name in SECTION_NAMES}
+        return Record.model_validate(self.content | {name: value for name, value in sections.items() if value})
 
 
 class ProblemRow(Base, table=True):
@@ -187,4 +216,4 @@ class KeptCommand(Base, table=True):
     answered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     code: str = ""
     message: str = Field(default="", sa_type=Text)
-    rows: list[JsonObject] = Field(default_factory=list, sa_type=JSON)
+    rows: list[JsonObject] = Field(default_factory=list, sa_type=Json)

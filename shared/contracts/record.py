@@ -7,9 +7,10 @@ facts do no harm.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -112,7 +113,7 @@ class SectionState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-RANK = {state: rank for rank, state in enumerate(SectionState)}
+RANK: Mapping[str, int] = {state: rank for rank, state in enumerate(SectionState)}
 
 
 class Section(Contract):
@@ -190,7 +191,7 @@ class Orders(Contract):
 
     def of(self, stage: StageName) -> int:
         """The order that stands for one stage."""
-        return int(getattr(self, stage.value))
+        return getattr(self, stage)  # type: ignore[no-any-return]
 
 
 class Record(Contract):
@@ -230,6 +231,11 @@ def section_of(record: Record, stage: StageName) -> Section | None:
     """The section that `stage` wrote on the record, if any."""
     section: Section | None = getattr(record, SECTIONS[stage][0])
     return section
+
+
+def version_of(kept: Mapping[str, Any]) -> tuple[int, int]:
+    """The version of a section that was kept as JSON."""
+    return kept["order"], RANK[kept["state"]]
 
 
 def with_section(record: Record, stage: StageName, section: Section) -> Record:

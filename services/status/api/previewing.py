@@ -23,12 +23,13 @@ def previewed(context: Context, record_id: UUID, kind: str) -> DocumentRef:
     none, 409 where it cannot be made, 503 where it takes too long."""
     with context.database.read() as session:
         row = record_row(session, record_id)
-    if row.record is None:
+    record = row.record
+    if record is None:
         raise missing("document")
     if (found := _standing(row, kind)) is None:
-        if kind == "letter" and not row.record.get("letter"):
+        if kind == "letter" and not record.letter:
             raise missing("document")
-        _ask(context, row)
+        _ask(context, row, record)
         deadline = time.monotonic() + context.settings.preview_seconds
         while found is None:
             if time.monotonic() > deadline:
@@ -53,8 +54,8 @@ def _standing(row: RecordRow, kind: str) -> DocumentRef | None:
     return None
 
 
-def _ask(context: Context, row: RecordRow) -> None:
-    record, orders = Record.model_validate(row.record), Orders.model_validate(row.orders)
+def _ask(context: Context, row: RecordRow, record: Record) -> None:
+    orders = Orders.model_validate(row.orders)
     command = PreviewRecord(record=record, orders=orders, revision=row.row_revision)
     try:
         context.publisher.publish([Envelope.of(command, source="status", correlation=row.batch_id)])

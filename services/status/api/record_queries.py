@@ -15,17 +15,16 @@ from services.status.api.problems import missing
 from services.status.api.schemas import Lane, RecordDetail, RecordPage, RecordSummary, TimelineEntry
 from services.status.api.wording import KINDS, clock, explained
 from services.status.fold.derive import searchable
-from services.status.model import PHASE_OF, PHASES, TITLES, State, TroubleKind
+from services.status.model import PHASE_OF, PHASES, TITLES, UNDER_WAY, State, TroubleKind
 from services.status.tables import BatchRow, ProblemRow, RecordRow, TimelineRow
 from shared.contracts.base import Phase, StageName
 from shared.contracts.facts import Problem
-from shared.contracts.record import DocumentRef, Orders, Record
+from shared.contracts.record import DocumentRef, Orders
 
 COPIED = (
     "id", "batch_id", "row", "stage", "phase", "code", "warnings", "debtor_name", "fiscal_code", "notice_code", "iuv",
     "protocol_number", "amount_cents", "due_date", "channel", "address",
 )  # fmt: skip
-MOVING = (State.READY, State.GENERATED, State.REGISTERED)
 
 
 def record_row(session: Session, record_id: UUID) -> RecordRow:
@@ -77,7 +76,7 @@ def record_detail(session: Session, record_id: UUID, resting: Sequence[Lane] = (
     return RecordDetail(
         **_summary(row, batch, [*closed_lanes(session), *resting], datetime.now(UTC)),
         orders=Orders.model_validate(row.orders),
-        record=Record.model_validate(row.record) if row.record else None,
+        record=row.record,
         cells=row.cells,
         problems=[Problem(**item.model_dump(include=set(Problem.model_fields))) for item in problems],
         timeline=_timeline(session, record_id),
@@ -88,7 +87,7 @@ def record_detail(session: Session, record_id: UUID, resting: Sequence[Lane] = (
 def document_of(row: RecordRow, kind: str) -> DocumentRef | None:
     """The notice or letter that was made; `None` before there is any. 404 where a record has none of the kind: a letter may
     be part of its notice."""
-    made = (row.record or {}).get("documents") or {}
+    made = row.documents or {}
     if not made.get("notice"):
         return None
     if not made.get(kind):
@@ -99,7 +98,7 @@ def document_of(row: RecordRow, kind: str) -> DocumentRef | None:
 def actions_of(row: RecordRow) -> list[str]:
     """What a person can do with the record now. To correct is to do anew, so it needs a record that was issued."""
     state, stage = State(row.state), row.stage
-    if row.record is None or (state is State.TO_CORRECT and not row.code):
+    if row.content is None or (state is State.TO_CORRECT and not row.code):
         return []  # the row is mended in the spreadsheet
     settle = state is State.TO_VERIFY or (
         state is State.STUCK and stage == StageName.PROTOCOL and row.trouble != TroubleKind.PARKED
@@ -114,7 +113,7 @@ def actions_of(row: RecordRow) -> list[str]:
 
 def hint_of(row: RecordRow, batch: BatchRow, lanes: Sequence[Lane], now: datetime) -> str:
     """What a record on its way is waiting for; empty where it is nobody's turn."""
-    if State(row.state) not in MOVING or batch.cancelled or not row.stage:
+    if State(row.state) not in UNDER_WAY or batch.cancelled or not row.stage:
         return ""
     if PHASES.index(PHASE_OF[StageName(row.stage)]) > PHASES.index(Phase(batch.until)):
         return ""
@@ -128,7 +127,7 @@ def hint_of(row: RecordRow, batch: BatchRow, lanes: Sequence[Lane], now: datetim
 
 
 def _summary(row: RecordRow, batch: BatchRow, lanes: Sequence[Lane], now: datetime) -> dict[str, Any]:
-    documents, preview, state = (row.record or {}).get("documents") or {}, row.preview or {}, State(row.state)
+    documents, preview, state = row.documents or {}, row.preview or {}, State(row.state)
     return {name: getattr(row, name) for name in COPIED} | {
         "state": state,
         "title": TITLES[state],

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlmodel import Session
 
 from services.status.fold import batches, records
-from services.status.fold.working import Touched, WorkingSet
+from services.status.fold.working import About, Touched, WorkingSet
 from shared.contracts import facts
 from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
@@ -60,7 +60,7 @@ def fold_handful(session: Session, envelopes: Sequence[Envelope]) -> Touched:
     gets it by `Restate`."""
     readable = [(envelope, message) for envelope in envelopes if (message := _read(envelope)) is not None]
     working = WorkingSet(session)
-    working.load(*_about([message for _, message in readable]))
+    working.load(_about(message for _, message in readable))
     unreadable = len(envelopes) - len(readable)
     for envelope, message in readable:
         folder = next((FOLDERS[kind] for kind in type(message).__mro__ if kind in FOLDERS), None)
@@ -83,32 +83,33 @@ def _read(envelope: Envelope) -> Message | None:
     return None
 
 
-def _about(messages: Sequence[Message]) -> tuple[set[UUID], set[UUID], set[UUID]]:
-    """The batches, records and commands that the messages are about."""
-    batch_ids: set[UUID] = set()
-    record_ids: set[UUID] = set()
-    command_ids: set[UUID] = set()
+def _about(messages: Iterable[Message]) -> About:
+    about = About()
     for message in messages:
-        record_ids.update(_records_of(message))
-        if isinstance(message, facts.RecordFact):
-            batch_ids.add(message.record.batch_id)
-        if isinstance(message, facts.CommandTaken | facts.CommandRefused):
-            command_ids.add(message.command_id)
+        match message:
+            case facts.RecordFact():
+                about.batches.add(message.record.batch_id)
+                about.records.add(message.record.id)
+            case facts.StageFact() | facts.RecordParked():
+                about.records.add(message.record_id)
+            case facts.CommandTaken() | facts.CommandRefused():
+                about.commands.add(message.command_id)
+            case _:
+                about.rows.update(_rows_of(message))
         if (batch_id := getattr(message, "batch_id", None)) is not None:
-            batch_ids.add(batch_id)
-    return batch_ids, record_ids, command_ids
+            about.batches.add(batch_id)
+    about.records |= about.rows
+    return about
 
 
-def _records_of(message: Message) -> Iterable[UUID]:
+def _rows_of(message: Message) -> Iterable[UUID]:
     match message:
         case facts.BatchIngested():
             return (record_id(message.batch_id, row) for row in message.removed_rows)
-        case facts.RecordFact():
-            return (message.record.id,)
         case facts.RecordsAccepted():
             return (item.record.id for item in message.records)
         case facts.RecordsRejected():
             return (item.record_id for item in message.rows)
-        case facts.StageFact() | facts.RecordParked() | facts.PreviewRendered():
+        case facts.PreviewRendered():
             return (message.record_id,)
     return ()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.status.fold.working import WorkingSet
+from services.status.fold.working import WorkingSet, kind_of
 from services.status.model import MILESTONES, PHASES
 from services.status.tables import LaneRow
 from shared.contracts import facts
 from shared.contracts.base import Phase
 from shared.contracts.envelope import Envelope
-from shared.contracts.registry import kebab
 from shared.ids import record_id
 
 
@@ -78,7 +77,7 @@ def answered(working: WorkingSet, fact: facts.CommandTaken | facts.CommandRefuse
         rows = [row.model_dump(mode="json") for row in refused.rows]
         batch.refusal = {"code": refused.code, "message": refused.message, "rows": rows}
     code, detail = (refused.code, refused.message) if refused else ("", "")
-    working.event(kebab(type(fact).__name__), envelope, batch, fact.command_id, code=code, detail=detail)
+    working.event(kind_of(type(fact)), envelope, batch, fact.command_id, code=code, detail=detail)
 
 
 def lane(working: WorkingSet, fact: facts.LaneClosed | facts.LaneOpened, envelope: Envelope) -> None:
@@ -100,7 +99,7 @@ def _allow(working: WorkingSet, until: Phase, fact: facts.BatchFact) -> None:
 
 
 def _enter(working: WorkingSet, fact: facts.BatchFact, envelope: Envelope) -> None:
-    working.event(kebab(type(fact).__name__), envelope, working.batch(fact.batch_id), fact.revision)
+    working.event(kind_of(type(fact)), envelope, working.batch(fact.batch_id), fact.revision)
 
 
 def _latest(one: datetime | None, other: datetime) -> datetime:

@@ -6,14 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from services.status.fold.derive import trouble_from
-from services.status.fold.working import WorkingSet
+from services.status.fold.rows import Row
+from services.status.fold.working import WorkingSet, kind_of
 from services.status.model import PHASE_OF, STAGES, Trouble, TroubleKind
-from services.status.tables import RecordRow
+from services.status.tables import SECTION_NAMES
 from shared.contracts import facts
 from shared.contracts.base import StageName
 from shared.contracts.envelope import Envelope
-from shared.contracts.record import Orders, Record, Registration, Section, Sending, section_of, with_section
-from shared.contracts.registry import kebab
+from shared.contracts.record import Orders, Record, Registration, Section, Sending, section_of, version_of
+
+SECTIONS_APART = set(SECTION_NAMES)
 
 
 def accepted(working: WorkingSet, fact: facts.RecordsAccepted, envelope: Envelope) -> None:
@@ -24,7 +26,7 @@ def accepted(working: WorkingSet, fact: facts.RecordsAccepted, envelope: Envelop
         if item.revision > row.row_revision:
             row.row_revision, row.rejected, row.cells, row.warnings = item.revision, False, None, len(item.warnings)
             working.problems(row, item.revision, item.warnings)
-        _merge(working, row, item.record, (item.revision, _sum(item.orders)))
+        _merge(row, item.record, (item.revision, _sum(item.orders)))
         working.event("record-accepted", envelope, row, item.revision, revision=item.revision)
 
 
@@ -44,15 +46,15 @@ def stated(working: WorkingSet, fact: facts.RecordFact, envelope: Envelope) -> N
     row, stage = working.row(fact.record.id, fact.record.batch_id), StageName(fact.owner)
     _raise_orders(row, fact.orders)
     _raise_issue(row, stage, fact.issue)
-    if fact.issue > row.answers.get(stage.value, 0):
+    if fact.issue > row.answers.get(stage, 0):
         row.answers = row.answers | {stage.value: fact.issue}
-    _merge(working, row, fact.record, (0, _sum(fact.orders)))
+    _merge(row, fact.record, (0, _sum(fact.orders)))
     section = section_of(fact.record, stage)
     order = section.order if section else fact.orders.of(stage)
     said: dict[str, Any] = {"stage": stage.value, "order": order, "issue": fact.issue}
     if section is not None:
         said |= {"code": section.code, "detail": section.detail}
-    working.event(kebab(type(fact).__name__), envelope, row, order, at=_when(section) or envelope.time, **said)
+    working.event(kind_of(type(fact)), envelope, row, order, at=_when(section) or envelope.time, **said)
 
 
 def attempted(working: WorkingSet, fact: facts.StageFailed | facts.StageDeferred, envelope: Envelope) -> None:
@@ -65,7 +67,7 @@ def attempted(working: WorkingSet, fact: facts.StageFailed | facts.StageDeferred
     _trouble(row, Trouble(kind, fact.stage, fact.issue, fact.order, fact.code, until))
     said = {"stage": fact.stage.value, "order": fact.order, "issue": fact.issue, "code": fact.code, "until": until}
     parts = fact.stage, fact.order, fact.issue, until, fact.code
-    working.event(kebab(type(fact).__name__), envelope, row, *parts, **said)
+    working.event(kind_of(type(fact)), envelope, row, *parts, **said)
 
 
 def parked(working: WorkingSet, fact: facts.RecordParked, envelope: Envelope) -> None:
@@ -90,39 +92,38 @@ def previewed(working: WorkingSet, fact: facts.PreviewRendered, _envelope: Envel
         row.preview = fact.model_dump(mode="json", include={"letter", "notice", "code", "detail"}, exclude_none=True)
 
 
-def _merge(working: WorkingSet, row: RecordRow, record: Record, version: tuple[int, int]) -> None:
-    """The newer content, with the newest of each section. A fact's own content counts only until ingest's word."""
-    standing = working.record(row)
-    newer = standing is None or version > (row.content_revision, row.content_orders)
-    if newer:
+def _merge(row: Row, record: Record, version: tuple[int, int]) -> None:
+    """The newer content, and the newest of each section. A fact's own content counts only until ingest's word."""
+    if version > (row.content_revision, row.content_orders):
         row.content_revision, row.content_orders = version
-    base, other = (record, standing) if newer else (standing or record, record)
-    for stage in STAGES:
-        section = section_of(other, stage) if other is not None else None
-        if section is not None:
-            base = with_section(base, stage, section)
-    if base is not standing:
-        working.keep(row, base)
+        row.content = record.model_dump(mode="json", exclude=SECTIONS_APART, exclude_none=True)
+    for name in SECTION_NAMES:
+        section: Section | None = getattr(record, name)
+        if section is None:
+            continue
+        standing = getattr(row, name)
+        if standing is None or section.version > version_of(standing):
+            setattr(row, name, section.model_dump(mode="json", exclude_none=True))
 
 
 def _sum(orders: Orders) -> int:
     """Orders only grow, so their sum tells the later content of a record from the earlier."""
-    return sum(orders.of(stage) for stage in STAGES)
+    return orders.iuv + orders.render + orders.protocol + orders.dispatch
 
 
-def _raise_orders(row: RecordRow, orders: Orders) -> None:
-    risen = {stage.value: max(row.orders.get(stage.value, 1), orders.of(stage)) for stage in STAGES}
-    if risen != row.orders:
-        row.orders = risen
+def _raise_orders(row: Row, orders: Orders) -> None:
+    standing = row.orders
+    if any(orders.of(stage) > standing.get(stage, 0) for stage in STAGES):
+        row.orders = {stage.value: max(standing.get(stage, 1), orders.of(stage)) for stage in STAGES}
 
 
-def _raise_issue(row: RecordRow, stage: StageName, issue: int) -> None:
+def _raise_issue(row: Row, stage: StageName, issue: int) -> None:
     phase = PHASE_OF[stage].value
     if issue > row.issues.get(phase, 0):
         row.issues = row.issues | {phase: issue}
 
 
-def _trouble(row: RecordRow, trouble: Trouble) -> None:
+def _trouble(row: Row, trouble: Trouble) -> None:
     _raise_issue(row, trouble.stage, trouble.issue)
     phase = PHASE_OF[trouble.stage].value
     kept = row.troubles.get(phase)

@@ -3,7 +3,7 @@ stays out; a row that comes back does so under a higher revision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import delete
 from sqlmodel import Session, col
 
-from services.status.tables import RecordRow, RemovedRow, TimelineRow
-
-CHUNK = 500
+from services.status.fold.rows import Row, chunks
+from services.status.tables import RemovedRow, TimelineRow, table_of
+from shared.db.among import among
 
 
 class Removals:
@@ -34,7 +34,7 @@ class Removals:
         self._fresh.add(record_id)
         return True
 
-    def takes(self, row: RecordRow) -> bool:
+    def takes(self, row: Row) -> bool:
         """Whether the row is gone. Rows that were issued are never removed: one with an issue, or with a newer preview,
         came back, and ingest's word of that is still to come."""
         removed = self._rows.get(row.id)
@@ -53,11 +53,7 @@ class Removals:
         """Delete the entries that came before the removal did."""
         fresh = sorted((self._rows[record_id].revision, record_id) for record_id in self._fresh)
         for revision, some in groupby(fresh, key=lambda pair: pair[0]):
-            for ids in _chunks([record_id for _, record_id in some]):
+            for ids in chunks(record_id for _, record_id in some):
                 older = col(TimelineRow.revision).between(1, revision - 1)
-                self._session.execute(delete(TimelineRow).where(col(TimelineRow.record_id).in_(ids), older))
-
-
-def _chunks(ids: list[UUID]) -> Iterator[list[UUID]]:
-    for start in range(0, len(ids), CHUNK):
-        yield ids[start : start + CHUNK]
+                these = among(self._session, table_of(TimelineRow).columns.record_id, ids)
+                self._session.execute(delete(TimelineRow).where(these, older))

@@ -1,34 +1,38 @@
-"""The rows that a handful of facts is about: loaded in bulk, changed in memory, written back once."""
+"""What a handful of facts is about: loaded in bulk, changed in memory, written back once."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import islice
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import delete, insert
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, SQLModel, select
 
 from services.status.fold.derive import derive
 from services.status.fold.removing import Removals
-from services.status.tables import BatchRow, KeptCommand, ProblemRow, RecordRow, RemovedRow, TimelineRow
+from services.status.fold.rows import Row, Rows, chunks
+from services.status.fold.timeline import Timeline
+from services.status.tables import BatchRow, KeptCommand, ProblemRow, RemovedRow, table_of
+from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import Problem
-from shared.contracts.record import Record
-from shared.ids import derived
-
-CHUNK = 500
-"""Ids per query: below every database's limit of parameters."""
-
-EMPTY = {"stage": "", "order": 0, "issue": 0, "revision": 0, "code": "", "detail": "", "until": None}
-"""A timeline entry of a fact that says no more than that it happened. Plain rows: the mapper would cost more than all
-the rest."""
+from shared.contracts.registry import kebab
+from shared.db.among import among
 
 T = TypeVar("T", bound=SQLModel)
-K = TypeVar("K")
+
+
+@dataclass(slots=True)
+class About:
+    """The ids of what a handful is about. `rows`: records of which ingest speaks, as rows of a spreadsheet."""
+
+    batches: set[UUID] = field(default_factory=set)
+    records: set[UUID] = field(default_factory=set)
+    rows: set[UUID] = field(default_factory=set)
+    commands: set[UUID] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -41,56 +45,38 @@ class Touched:
 
 
 class WorkingSet:
-    """Rows by id. A row that is asked for and not there is begun: facts may overtake those that they build on."""
+    """Batches, records and commands by id. What is asked for and not there is begun."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.commands: dict[UUID, KeptCommand] = {}
         self._batches: dict[UUID, BatchRow] = {}
-        self._rows: dict[UUID, RecordRow] = {}
-        self._parsed: dict[UUID, Record] = {}
+        self._rows = Rows(session)
         self._problems: dict[UUID, list[dict[str, Any]]] = {}
-        self._timeline: dict[UUID, dict[str, Any]] = {}
+        self._timeline = Timeline(session)
         self._newly_cancelled: set[UUID] = set()
+        self._changed: set[UUID] = set()
         self._removals = Removals(session)
         self.touched = Touched()
 
-    def load(self, batch_ids: Collection[UUID], record_ids: Collection[UUID], command_ids: Collection[UUID]) -> None:
-        """Load what is there."""
-        self._batches = {row.id: row for row in self._all(BatchRow, BatchRow.id, batch_ids)}
-        self._rows = {row.id: row for row in self._all(RecordRow, RecordRow.id, record_ids)}
-        self.commands = {row.id: row for row in self._all(KeptCommand, KeptCommand.id, command_ids)}
-        self._removals = Removals(self.session, self._all(RemovedRow, RemovedRow.record_id, record_ids))
+    def load(self, about: About) -> None:
+        """Load what is there. Only ingest speaks of what may have been taken out."""
+        self._batches = {row.id: row for row in self._all(BatchRow, "id", about.batches)}
+        self._rows.load(about.records)
+        self.commands = {row.id: row for row in self._all(KeptCommand, "id", about.commands)}
+        self._removals = Removals(self.session, self._all(RemovedRow, "record_id", about.rows))
 
     def batch(self, batch_id: UUID) -> BatchRow:
         """The batch's row, touched."""
         self.touched.changes.setdefault(batch_id, set())
-        if batch_id not in self._batches:
-            self._batches[batch_id] = BatchRow(id=batch_id)
-            self.session.add(self._batches[batch_id])
-        return self._batches[batch_id]
+        return self._batch(batch_id)
 
-    def row(self, record_id: UUID, batch_id: UUID) -> RecordRow:
-        """The record's row, touched (and its batch with it)."""
-        self.batch(batch_id)
-        self.touched.changes[batch_id].add(record_id)
-        if record_id not in self._rows:
-            self._rows[record_id] = RecordRow(id=record_id, batch_id=batch_id)
-            self.session.add(self._rows[record_id])
-        return self._rows[record_id]
+    def row(self, record_id: UUID, batch_id: UUID) -> Row:
+        """The record's row."""
+        self._batch(batch_id)
+        return self._rows.row(record_id, batch_id)
 
-    def record(self, row: RecordRow) -> Record | None:
-        """The record as parsed."""
-        if row.id not in self._parsed and row.record is not None:
-            self._parsed[row.id] = Record.model_validate(row.record)
-        return self._parsed.get(row.id)
-
-    def keep(self, row: RecordRow, record: Record) -> None:
-        """Put `record` on its row."""
-        self._parsed[row.id] = record
-        row.record = record.model_dump(mode="json", exclude_none=True)
-
-    def problems(self, row: RecordRow, revision: int, problems: Iterable[Problem]) -> None:
+    def problems(self, row: Row, revision: int, problems: Iterable[Problem]) -> None:
         """Replace the row's problems."""
         about = {"record_id": row.id, "batch_id": row.batch_id, "revision": revision}
         self._problems[row.id] = [
@@ -106,87 +92,76 @@ class WorkingSet:
     def remove(self, batch_id: UUID, record_id: UUID, revision: int) -> None:
         """The row was taken out of the spreadsheet: what ingest said of it below `revision` is void."""
         if self._removals.add(record_id, revision):
-            self.batch(batch_id)
-            self.touched.changes[batch_id].add(record_id)
+            self._touch(batch_id, record_id)
 
-    def event(self, kind: str, envelope: Envelope, about: RecordRow | BatchRow, *parts: object, **said: Any) -> None:
+    def event(self, kind: str, envelope: Envelope, about: Row | BatchRow, *parts: object, **said: Any) -> None:
         """Enter a fact in the timeline. `parts` tell it from the others of its kind about the same record or batch."""
-        record_id, batch_id = (about.id, about.batch_id) if isinstance(about, RecordRow) else (None, about.id)
-        entry_id = derived("timeline", about.id, kind, *parts)
-        entry = EMPTY | {"id": entry_id, "batch_id": batch_id, "record_id": record_id, "kind": kind}
-        entry |= {"at": envelope.time, "restated": envelope.restated} | said
-        standing = self._timeline.get(entry_id)
-        if standing is None or _truth(entry) < _truth(standing):
-            self._timeline[entry_id] = entry
+        record_id, batch_id = (None, about.id) if isinstance(about, BatchRow) else (about.id, about.batch_id)
+        self._timeline.enter(kind, envelope, batch_id, record_id, parts, said)
 
     def flush(self) -> Touched:
         """Derive what is searched by, and write everything."""
-        for row in [row for row in self._rows.values() if self._removals.takes(row)]:
-            self._drop(row)
-        for record_ids in self.touched.changes.values():
-            for record_id in record_ids & self._rows.keys():
-                self._derive(self._rows[record_id])
+        gone = [row for row in self._rows if self._removals.takes(row)]
+        self._rows.drop(gone)
+        self._problems |= {row.id: [] for row in gone}
+        self._put(self._rows)
         self.session.flush()
         for batch_id in self._newly_cancelled:
-            self._derive_all(batch_id)
-        self._flush_problems()
-        self._flush_timeline()
+            self._put_all(batch_id)
+        self._put_problems()
+        self._removals.clear_timeline()
+        for entry in self._timeline.put(self._removals.takes_entry, self._changed):
+            self._touch(entry["batch_id"], entry["record_id"])
         return self.touched
 
-    def _derive(self, row: RecordRow) -> None:
-        derive(row, self.record(row), cancelled=self._batches[row.batch_id].cancelled)
+    def _batch(self, batch_id: UUID) -> BatchRow:
+        if batch_id not in self._batches:
+            self._batches[batch_id] = BatchRow(id=batch_id)
+            self.session.add(self._batches[batch_id])
+        return self._batches[batch_id]
 
-    def _drop(self, row: RecordRow) -> None:
-        del self._rows[row.id]
-        self._problems[row.id] = []
-        if row in self.session.new:
-            self.session.expunge(row)
-        else:
-            self.session.delete(row)
+    def _put(self, rows: Rows) -> None:
+        for row in rows.changed():
+            derive(row, cancelled=self._batch(row.batch_id).cancelled)
+            self._touch(row.batch_id, row.id)
+            self._changed.add(row.id)
+        rows.put(rows.changed())
 
-    def _derive_all(self, batch_id: UUID) -> None:
-        rows = self.session.exec(
-            select(RecordRow).where(RecordRow.batch_id == batch_id).execution_options(yield_per=CHUNK)
-        )
-        for row in rows:
-            self._derive(row)
-        self.session.flush()
+    def _put_all(self, batch_id: UUID) -> None:
+        after: UUID | None = None
+        while True:
+            rows = Rows(self.session)
+            after = rows.load_batch(batch_id, after)
+            if after is None:
+                return
+            for row in rows:
+                derive(row, cancelled=True)
+            rows.put(rows.changed())
 
-    def _flush_problems(self) -> None:
-        for some in _chunks(self._problems):
-            self.session.execute(delete(ProblemRow).where(col(ProblemRow.record_id).in_(some)))
-        self._insert(ProblemRow, [row for rows in self._problems.values() for row in rows])
+    def _put_problems(self) -> None:
+        stale = (record_id for record_id in self._problems if not self._rows.is_new(record_id))
+        for some in chunks(stale):
+            self.session.execute(
+                delete(ProblemRow).where(among(self.session, table_of(ProblemRow).columns.record_id, some))
+            )
+        if rows := [row for rows in self._problems.values() for row in rows]:
+            self.session.execute(insert(ProblemRow), rows)
 
-    def _flush_timeline(self) -> None:
-        self._removals.clear_timeline()
-        self._timeline = {key: entry for key, entry in self._timeline.items() if not self._removals.takes_entry(entry)}
-        standing = {row.id: row for row in self._all(TimelineRow, TimelineRow.id, self._timeline)}
-        for entry_id, row in standing.items():
-            entry = self._timeline.pop(entry_id)
-            if _truth(entry) < (row.restated, row.at):
-                row.at, row.restated = entry["at"], entry["restated"]
-        self._insert(TimelineRow, list(self._timeline.values()))
+    def _touch(self, batch_id: UUID, record_id: UUID | None) -> None:
+        changed = self.touched.changes.setdefault(batch_id, set())
+        if record_id is not None:
+            changed.add(record_id)
 
-    def _insert(self, table: type[SQLModel], rows: list[dict[str, Any]]) -> None:
-        """Insert what nobody will change in this session, past the unit of work."""
-        if rows:
-            self.session.execute(insert(table), rows)
-
-    def _all(self, table: type[T], key: Any, ids: Collection[UUID]) -> Iterator[T]:
-        for some in _chunks(ids):
-            yield from self.session.exec(select(table).where(col(key).in_(some)))
+    def _all(self, table: type[T], key: str, ids: Collection[UUID]) -> Iterator[T]:
+        for some in chunks(ids):
+            yield from self.session.exec(select(table).where(among(self.session, table_of(table).columns[key], some)))
 
 
-def _truth(entry: dict[str, Any]) -> tuple[bool, datetime]:
-    """The lower tells more truly when it happened: first-hand before restated, then the earlier one."""
-    return entry["restated"], entry["at"]
+@cache
+def kind_of(fact: type[Message]) -> str:
+    """A fact's name on the wire, which is what the timeline knows it by."""
+    return kebab(fact.__name__)
 
 
 def _plain(problem: Problem) -> dict[str, Any]:
     return {name: getattr(problem, name) for name in ("row", "column", "code", "message", "warning", "proposal")}
-
-
-def _chunks(ids: Iterable[K]) -> Iterator[list[K]]:
-    rest = iter(ids)
-    while some := list(islice(rest, CHUNK)):
-        yield some
