@@ -32,7 +32,7 @@ SENTENCES = REFUSALS | {
 
 
 class WrongRecord(Refusal):
-    """One record is wrong, and so nothing of the request is taken."""
+    """One record (or, without one, a field of the request) is wrong, and so nothing of the request is taken."""
 
     def __init__(self, code: str, record: str, field: str, detail: str) -> None:
         super().__init__(code)
@@ -56,8 +56,9 @@ def check_form(request: RequestBatch) -> None:
         raise Refusal("no-records")
     if len(request.records) > MOST_RECORDS:
         raise Refusal("too-many-records")
-    if CONTROLS.search("".join(_texts(request.options))):
-        raise Refusal("control-character")
+    for field, text in _texts(request.options):
+        if CONTROLS.search(text):
+            raise WrongRecord("control-character", "", field, SENTENCES["control-character"])
     _check_references(request.records)
 
 
@@ -72,7 +73,11 @@ def _check_references(records: Sequence[ListedRecord]) -> None:
         seen.add(record.reference)
 
 
-def _texts(options: BatchOptions) -> Iterable[str]:
+def _texts(options: BatchOptions) -> Iterable[tuple[str, str]]:
+    """Each with the name of its field in the contract."""
     register = options.register_options
-    parts = {**options.model_dump(), **(register.model_dump() if register else {})}
-    return (value for value in parts.values() if isinstance(value, str))
+    own = {f"options.{name}": value for name, value in options.model_dump().items()}
+    its = {
+        f"options.register_options.{name}": value for name, value in (register.model_dump() if register else {}).items()
+    }
+    return ((name, value) for name, value in {**own, **its}.items() if isinstance(value, str))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from shared.contracts.commands import NAME_PATTERN, Message
 from shared.contracts.envelope import Envelope
+from shared.contracts.text import KIND, unusable_at
 
 NAME = re.compile(NAME_PATTERN)
+Code = Literal["unreadable", "too-large", "control-character"]
 
 
 class NoRequest(Message):
@@ -20,7 +22,7 @@ class NoRequest(Message):
 
     owner: ClassVar[str] = "ingest"
     exchange: ClassVar[Literal["intake"]] = "intake"
-    code: Literal["unreadable", "too-large"]
+    code: Code
     request_id: str = ""
     record: str = ""
     field: str = ""
@@ -54,15 +56,21 @@ def decisions(ours: Callable[[str], bool]) -> Callable[[Envelope], Message]:
 
 
 def _no_request(body: bytes, wrong: ValidationError) -> NoRequest:
-    try:
-        told = from_json(body)
-    except ValueError:
-        told = None
+    told, error = _told(body), wrong.errors(include_url=False, include_context=False, include_input=False)[0]
     if not isinstance(told, Mapping):
         return NoRequest(code="unreadable")
-    place = wrong.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
-    record, field = _where(told, place)
-    return NoRequest(code="unreadable", request_id=_name(told.get("request_id")), record=record, field=field)
+    unusable = unusable_at(told) if error["type"] in (KIND, "json_invalid") else None
+    record, field = _where(told, error["loc"] if unusable is None else unusable)
+    code: Code = "unreadable" if unusable is None else "control-character"
+    return NoRequest(code=code, request_id=_name(told.get("request_id")), record=record, field=field)
+
+
+def _told(body: bytes) -> Any:
+    """Read as leniently as can be, to tell what is wrong; `None` where it is no JSON."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _where(told: Mapping[str, Any], place: Sequence[int | str]) -> tuple[str, str]:

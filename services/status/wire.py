@@ -8,7 +8,9 @@ from datetime import timedelta
 from importlib.resources import files
 from uuid import uuid4
 
+import structlog
 from fastapi import FastAPI
+from sqlalchemy.exc import DataError
 from sqlmodel import col, select
 
 from services.status.api.app import build_app
@@ -27,6 +29,8 @@ from shared.db.locking import await_turn
 from shared.metrics import FACTS, FOLD_SECONDS, TICKED, gauges, timed
 from shared.wiring import Consumes, Setup
 
+log = structlog.get_logger()
+
 CONSUMES = (Consumes("status", 200),)
 
 
@@ -43,7 +47,18 @@ class StatusService:
 
     def take(self, envelopes: Sequence[Envelope]) -> None:
         """Fold a handful in one transaction, then tell those who look on. Ack once it returns; on an exception the
-        database did not answer, and nothing was folded."""
+        database did not answer, and nothing was folded. A fact that the database cannot hold is left out, and logged."""
+        try:
+            self._fold(envelopes)
+        except (DataError, OverflowError):
+            if len(envelopes) > 1:
+                for envelope in envelopes:
+                    self.take([envelope])
+                return
+            log.warning("fact-not-kept", key=envelopes[0].key, id=envelopes[0].id)
+            FACTS.labels("unreadable").inc()
+
+    def _fold(self, envelopes: Sequence[Envelope]) -> None:
         with timed(FOLD_SECONDS), self.database.write() as session:
             await_turn(session, "status.fold")  # whoever else folds reads rows that this handful changes
             touched = fold_handful(session, envelopes)

@@ -20,6 +20,7 @@ from shared.contracts.commands import Message, RecordCommand
 from shared.contracts.envelope import BATCH_CONTENT_TYPE, CONTENT_TYPE, Envelope
 from shared.contracts.facts import RecordFact, StageFact
 from shared.contracts.registry import UnknownMessage, parse_key
+from shared.contracts.text import check_text
 from shared.ids import derived
 
 PACKED = frozenset({"commands", "facts"})
@@ -117,7 +118,9 @@ def opened(parcel: Envelope) -> tuple[list[Envelope], list[str]]:
     read. Raises `UnknownMessage`, or `ValueError` where it is no parcel at all."""
     kind, _owner, _restated = parse_key(parcel.key)
     try:
-        return [_envelope(parcel, item) for item in _batch(kind).validate_json(parcel.body)], []
+        items = _batch(kind).validate_json(parcel.body)
+        check_text(kind.__name__, parcel.body)
+        return [_envelope(parcel, item) for item in items], []
     except ValidationError:
         return _sorted_out(parcel, from_json(parcel.body), _single(kind))
 
@@ -128,7 +131,9 @@ def _sorted_out(parcel: Envelope, events: Any, adapter: TypeAdapter[Item[Message
     sound, broken = [], []
     for event in events:
         try:
-            sound.append(_envelope(parcel, adapter.validate_json(to_json(event))))
+            item = adapter.validate_json(body := to_json(event))
+            check_text("Item", body)
+            sound.append(_envelope(parcel, item))
         except ValidationError:
             broken.append(str(event.get("id", "")) if isinstance(event, dict) else "")
     return sound, broken

@@ -73,7 +73,7 @@ class RequestBatch(Message):
 
     A client names `request_id`, `creditor`, `options`, `records` and `until`, and nothing else: who it is, the broker says. The same
     `request_id` is the same batch: with the same records it is answered in the same way, with its outcomes again, and a
-    further `until` allows that phase; with others it is refused. The same batch id with another sheet merges by row number.
+    further `until` allows that phase; with others it is refused. So is a text with a zero character (`control-character`). The same batch id with another sheet merges by row number.
     """
 
     owner: ClassVar[str] = "ingest"

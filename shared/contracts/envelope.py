@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from shared.contracts.commands import Message
 from shared.contracts.registry import parse_key, routing_key
+from shared.contracts.text import check_text
 
 CONTENT_TYPE = "application/json"
 BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
@@ -80,7 +81,9 @@ class Envelope:
         if self.parsed is not None:
             return self.parsed
         kind, _owner, _restated = parse_key(self.key)
-        return kind.model_validate_json(self.body)
+        message = kind.model_validate_json(self.body)
+        check_text(kind.__name__, self.body)
+        return message
 
     @property
     def restated(self) -> bool:

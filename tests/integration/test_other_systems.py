@@ -268,9 +268,9 @@ def test_whoever_does_not_sign_is_not_heard(place: Square, hostile: Client) -> N
         ({"records": [listed(postal={"city": "Bor\0go"})]}, ("control-character", "pratica-1", "postal.city")),
         ({"records": [listed(reference="pra\0tica")]}, ("unreadable", "", "reference")),
         ({"request_id": "a\0b"}, ("unreadable", "", "request_id")),
-        ({"creditor": f"{OURS}\0"}, ("creditor-not-granted", "", "")),
-        ({"options": {**OPTIONS, "reason": "a\0b"}}, ("control-character", "", "")),
-        ({"options": {**OPTIONS, "altro": "a\0b"}}, ("control-character", "", "")),
+        ({"creditor": f"{OURS}\0"}, ("control-character", "", "creditor")),
+        ({"options": {**OPTIONS, "reason": "a\0b"}}, ("control-character", "", "options.reason")),
+        ({"options": {**OPTIONS, "altro": "a\0b"}}, ("control-character", "", "options.altro")),
     ],
 )  # fmt: skip
 def test_a_zero_byte_is_refused(hostile: Client, changed: dict[str, Any], refused: tuple[str, str, str]) -> None:
@@ -286,8 +286,8 @@ def test_a_zero_byte_is_refused(hostile: Client, changed: dict[str, Any], refuse
         {"records": [{**listed(postal={"altro": "a\0b"}, columns={"Al\0unno": "a\0b"}), "al\0tro": "a\0b"}]},
     ],
 )
-def test_a_zero_byte_where_nobody_looks_holds_nobody(place: Square, hostile: Client, changed: dict[str, Any]) -> None:
-    assert hostile.ask(request(**changed)).kind == "request-accepted"
+def test_a_zero_byte_where_nobody_looks_is_refused_too(place: Square, hostile: Client, changed: dict[str, Any]) -> None:
+    assert hostile.refused(request(**changed))[0] == "control-character"
     assert all(place.here.ready(name) for name in SERVICES)
 
 

@@ -545,3 +545,39 @@ def test_rows_that_a_corrected_sheet_lacks_are_gone_and_counted_no_more(house: H
         assert (await client.get(f"/api/v1/records/{records[2].id}")).status_code == 404
 
     run(house, story)
+
+
+def test_a_fact_that_the_database_cannot_hold_holds_up_nobody(house: House) -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        batch_id, (first, second) = await ready_batch(house, client, 2)
+        failed = facts.StageFailed(
+            batch_id=batch_id, record_id=first.id, stage=StageName.IUV, order=1, issue=1, code="http-503"
+        )
+        wrong: list[dict[str, Any]] = [{"code": "a\0b"}, {"issue": 2**40}, {"issue": 2**70}]
+        told = [failed.model_copy(update=change) for change in wrong]
+        house.tell(*told, failed.model_copy(update={"record_id": second.id, "permanent": True}), *told)
+        shown = (await client.get(f"/api/v1/records/{second.id}")).json()
+        assert shown["state"] == "stuck"
+
+    run(house, story)
+
+
+def test_a_zero_byte_is_told_by_its_field_and_breaks_nothing(house: House) -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        _, (record,) = await ready_batch(house, client, 1)
+        house.sent(record, SectionState.REFUSED, "no-such-mailbox")
+        wanted = {"orders": {"dispatch": 1}, "correction": {"name": "Rossi\0Maria"}}
+        answers = [
+            await client.post(f"/api/v1/records/{record.id}/correct", json=wanted),
+            await ask(client, reason="Trasporto\0scolastico"),
+        ]
+        assert [answer.status_code for answer in answers] == [422, 422]
+        fields = [answer.json()["errors"][0]["field"] for answer in answers]
+        assert fields == ["correction.name", "options.reason"]
+        searched = await client.post(
+            "/api/v1/batches/" + str(record.batch_id) + "/records/search", json={"text": "a\0b"}
+        )
+        shown = await client.get("/avvisi", params={"causa": "a\0b", "fase": "iuv"})
+        assert {searched.status_code, shown.status_code} <= {200, 400}
+
+    run(house, story)

@@ -49,7 +49,7 @@ def test_a_good_request_is_read() -> None:
     "body",
     [
         b"", b"{ not json", b"[]", b"null", b"\xff\xfe\x00", b'{"request_id": "\xe9"}', b"[" * 50_000, b'{"a":' * 10_000,
-        b'{"creditor": "\\ud800"}', b"1" * 50_000,
+        b"1" * 50_000,
     ],
 )  # fmt: skip
 def test_what_is_not_json_or_no_object_is_unreadable(body: bytes) -> None:
@@ -85,6 +85,34 @@ def test_it_is_told_where_a_request_is_wrong(
 ) -> None:
     expected = NoRequest(code="unreadable", request_id=request_id, record=record, field=field)
     assert read(changed(change)) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (changed(lambda told: told["records"][0].update(name="Rossi\0Maria")), ("anno-2027", "pratica-1", "name")),
+        (changed(lambda told: told["records"][0].update(name="Rossi\ud800")), ("anno-2027", "pratica-1", "name")),
+        (changed(lambda told: told["records"][0].update(columns={"Em\0ma": "a"})), ("anno-2027", "pratica-1", "columns")),
+        (changed(lambda told: told["records"][0].update(altro="a\0")), ("anno-2027", "pratica-1", "altro")),
+        (changed(lambda told: told["options"].update(reason="a\0b")), ("anno-2027", "", "options.reason")),
+        (changed(lambda told: told.update(altro=["a", {"b": "\udfff"}])), ("anno-2027", "", "altro.1.b")),
+        (b'{"creditor": "\\ud800"}', ("", "", "creditor")),
+    ],
+)  # fmt: skip
+def test_text_that_no_database_holds_is_refused_with_its_place(body: bytes, expected: tuple[str, str, str]) -> None:
+    request_id, record, field = expected
+    assert read(body) == NoRequest(code="control-character", request_id=request_id, record=record, field=field)
+
+
+def test_a_backslash_and_a_u_are_text() -> None:
+    request = read(changed(lambda told: told["options"].update(reason="a\\u0000b")))
+    assert isinstance(request, RequestBatch)
+    assert request.options.reason == "a\\u0000b"
+
+
+def test_however_deep_it_is_hidden() -> None:
+    deep = b'{"a":' * 400 + b'"\\u0000"' + b"}" * 400
+    assert isinstance(read(deep), NoRequest)
 
 
 def test_what_of_our_own_cannot_be_read_is_for_an_operator() -> None:

@@ -177,6 +177,7 @@ def test_200_columns_are_read_and_those_that_nobody_asked_for_are_named(tmp_path
     ("text", "expected"),
     [
         ("Rossi_x0007_", [("Intestazione", "control-character")]),
+        ("Rossi_x0000_", [("Intestazione", "control-character")]),
         ("Rossi&#x85;Maria", []),
         ("Rossi\u200b Ma\u00adria\ufeff", []),
         ("Rossi 🚌", [("Intestazione", "unprintable-character")]),
@@ -190,6 +191,14 @@ def test_200_columns_are_read_and_those_that_nobody_asked_for_are_named(tmp_path
 def test_odd_characters_are_told_or_harmless_text(tmp_path: Path, text: str, expected: list[tuple[str, str]]) -> None:
     (row,) = check(a_package(tmp_path / "a.xlsx", xml_sheet(xml_headings() + xml_row(2, {"A": text_cell("A2", text)}))))
     assert codes(row) == expected
+
+
+def test_a_zero_byte_never_comes_in(tmp_path: Path) -> None:
+    """Not in what is told of the row either: no database of ours holds it."""
+    cells = {"A": text_cell("A2", "Rossi_x0000_"), "B": text_cell("B2", "_x0000__x0000_")}
+    (row,) = check(a_package(tmp_path / "a.xlsx", xml_sheet(xml_headings() + xml_row(2, cells))))
+    assert "\0" not in "".join(row.cells.values())
+    assert row.cells["Intestazione"] == "Rossi\ufffe"
 
 
 def test_one_long_string_in_every_cell_does_not_run_away(tmp_path: Path) -> None:

@@ -12,17 +12,19 @@ from services.ingest.tracciato.limits import CELL_CHARACTERS
 from services.ingest.tracciato.package import Package, parse_chunks
 from services.ingest.tracciato.problems import StructureError
 
+NO_CHARACTER: Final = 0xFFFE
 ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
 def unescape(text: str) -> str:
-    """`_x0007_` as the character that it stands for (ECMA-376 ST_Xstring); halves of a pair are left as they are."""
+    """`_x0007_` as the character that it stands for (ECMA-376 ST_Xstring); halves of a pair are left as they are, and NUL, which
+    no database holds, becomes a non-character: as wrong as it was, and it can be told."""
     if "_x" not in text:
         return text
 
     def char(found: re.Match[str]) -> str:
         code = int(found[1], 16)
-        return found[0] if 0xD800 <= code <= 0xDFFF else chr(code)
+        return found[0] if 0xD800 <= code <= 0xDFFF else chr(code or NO_CHARACTER)
 
     return ESCAPED.sub(char, text)
 

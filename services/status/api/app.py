@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
@@ -30,7 +31,7 @@ def build_app(context: Context) -> FastAPI:
     )  # fmt: skip
     app.state.context = context
     app.state.error_page = pages.error_page(context)
-    for error in (problems.ApiProblem, RequestValidationError, HTTPException):
+    for error in (problems.ApiProblem, RequestValidationError, HTTPException, DataError):
         app.add_exception_handler(error, problems.answer)
     for router in (batches.router, records.router, events.router, operations.router):
         app.include_router(router)

@@ -10,12 +10,13 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from services.status.api.problems import ApiProblem
+from services.status.api.problems import ApiProblem, control_character
 from services.status.ports import CommandPublisher
 from services.status.tables import KeptCommand
 from shared.contracts.commands import BatchCommand, RequestBatch, Restate, Settle
 from shared.contracts.envelope import Envelope
 from shared.contracts.registry import kebab, messages
+from shared.contracts.text import unusable_at
 from shared.db.engine import Database
 from shared.db.ledger import fingerprint
 
@@ -55,6 +56,8 @@ class CommandDesk:
         """Keep `command`, after `before` had its say in the same transaction; then publish it. A failed publish is
         made good by `sweep`. The same `key` again is the first command; with another request it is a problem.
         `about` is what the request says, where that is not in the command (the URL, the batch)."""
+        if (place := unusable_at(command.model_dump())) is not None:
+            raise control_character(".".join(map(str, place)))
         asked = fingerprint(
             [kebab(type(command).__name__), str(about), command.model_dump(mode="json", exclude=NEW_EACH_TIME)]
         )

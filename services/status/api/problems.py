@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -88,6 +89,14 @@ def conflict(code: str, detail: str) -> ApiProblem:
     return ApiProblem(409, code, detail)
 
 
+def control_character(field: str) -> ApiProblem:
+    """422 for text that no database holds."""
+    wrong = FieldProblem(
+        field=field, code="control-character", detail="Il testo contiene caratteri invisibili non ammessi: toglili."
+    )
+    return ApiProblem(422, "invalid-request", "Alcuni dati della richiesta sono da correggere.", [wrong])
+
+
 def as_problem(error: Exception) -> Problem:
     """Any error as a problem. Values that were sent are left out: they may be personal."""
     if isinstance(error, ApiProblem):
@@ -96,6 +105,8 @@ def as_problem(error: Exception) -> Problem:
         return ApiProblem(
             422, "invalid-request", "Alcuni dati della richiesta sono da correggere.", _fields(error)
         ).problem
+    if isinstance(error, DataError):  # asked for what can be in no database: a text with a zero byte
+        return ApiProblem(400, "bad-request", DETAILS[400]).problem
     if isinstance(error, StarletteHTTPException):
         status = error.status_code
         code, detail = CODES.get(status, f"http-{status}"), DETAILS.get(status, "La richiesta non è stata accolta.")
