@@ -71,6 +71,7 @@ THIRD_NAME: Final = Box("bold", 55, (Step(8, 1), Step(7, 2), Step(6, 4)))
 THIRD_SUBJECT: Final = Box("bold", 55, (Step(8, 2), Step(7, 3), Step(6, 6)))
 SLIP_NAME: Final = Box("bold", 86, (Step(8, 1), Step(7, 2)))
 """On the postal slip, addressee and account holder."""
+AUTHORISATION: Final = Box("regular", 48, (Step(7, 1), Step(6, 1), Step(7, 2), Step(6, 3)))
 SLIP_SUBJECT: Final = Box("bold", 86, (Step(8, 2), Step(7, 4)))
 
 
@@ -171,3 +172,8 @@ def creditor_problem(name: str, office: str, contacts: str) -> str | None:
         ((contacts,), (CONTACTS,)),
     )
     return next((code for texts, boxes in checks if (code := _problem(texts, *boxes))), None)
+
+
+def postal_problem(holder: str, authorisation: str) -> str | None:
+    """The same for what the configuration prints on a postal slip."""
+    return _problem((holder,), SLIP_NAME) or _problem((authorisation,), AUTHORISATION)

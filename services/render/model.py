@@ -1,33 +1,15 @@
-"""What is printed: a record, turned into the lines of a notice and the variables of a letter. Pure; raises `Unprintable`."""
+"""What notice and letter have in common, and a record as the variables of a letter. Pure."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from shared.contracts.record import InstalmentCode, Position, Record, SectionState
 from shared.creditors import Creditor
 from shared.italian import euros, in_fours
-from shared.printing import (
-    ADDRESS,
-    AMOUNT,
-    CONTACTS,
-    CREDITOR,
-    DATA_NAME,
-    DATA_SUBJECT,
-    NAME,
-    OFFICE,
-    SUBJECT,
-    UNPRINTABLE,
-    Box,
-    Fitted,
-    address_lines,
-    fit,
-    printable,
-)
 
 FACSIMILE: Final = "FAC-SIMILE"
 UNKNOWN_CODE: Final = "X" * 18
@@ -58,14 +40,6 @@ def long_day(when: date) -> str:
     return f"{'1º' if when.day == 1 else when.day} {MONTHS[when.month - 1]} {when.year}"
 
 
-def qr_payload(notice_code: str, creditor_tax_code: str, cents: int) -> str:
-    """Guide 3.5, *codice QR*: five fields; the amount in cents, at least two digits. In a preview, words that no app takes
-    for a payment."""
-    if notice_code == UNKNOWN_CODE:
-        return SPECIMEN
-    return f"PAGOPA|002|{notice_code}|{creditor_tax_code}|{cents:02d}"
-
-
 def stand_in(record: Record) -> Record:
     """The record as a preview shows it: whatever numbers it has, none of them is shown."""
     unknown = Position(
@@ -76,73 +50,6 @@ def stand_in(record: Record) -> Record:
         ],
     )  # fmt: skip
     return record.model_copy(update={"position": unknown})
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """The single-payment notice, every text already set in its box."""
-
-    subject: Fitted
-    creditor: Fitted
-    creditor_tax_code: str
-    office: Fitted
-    contacts: Fitted
-    name: Fitted
-    fiscal_code: str
-    address: Fitted
-    amount: Fitted
-    figures: str
-    due_date: str
-    data_name: Fitted
-    data_creditor: Fitted
-    data_subject: Fitted
-    cbill: str | None
-    notice_code: str
-    qr: str
-
-
-def notice_of(record: Record, creditor: Creditor) -> Notice:
-    """The notice of a record that has a position. `Unprintable` names the field that does not fit its box."""
-    debtor, payment = record.debtor, record.payment
-    assert record.position is not None
-    code, figures = record.position.notice_code, euros(payment.amount_cents)
-    contacts = creditor.contacts
-    line = " · ".join(part for part in (contacts.phone, contacts.email, contacts.website) if part)
-    return Notice(
-        subject=_set("causale", (payment.reason,), SUBJECT),
-        creditor=_set("nome dell’ente", (creditor.name,), CREDITOR),
-        creditor_tax_code=creditor.tax_code,
-        office=_set("ufficio dell’ente", (contacts.office,), OFFICE),
-        contacts=_without_loose_dots(_set("recapiti dell’ente", (line,), CONTACTS)),
-        name=_set("intestazione", (debtor.name,), NAME),
-        fiscal_code=debtor.fiscal_code,
-        address=_set("indirizzo", address_lines(debtor.address), ADDRESS),
-        amount=_set("importo", (f"{figures} Euro",), AMOUNT),
-        figures=figures,
-        due_date=day(payment.due_date),
-        data_name=_set("intestazione", (debtor.name,), DATA_NAME),
-        data_creditor=_set("nome dell’ente", (creditor.name,), DATA_NAME),
-        data_subject=_set("causale", (payment.reason,), DATA_SUBJECT),
-        cbill=creditor.cbill,
-        notice_code=code,
-        qr=qr_payload(code, creditor.tax_code, payment.amount_cents),
-    )
-
-
-def _set(field: str, paragraphs: tuple[str, ...], box: Box) -> Fitted:
-    if not all(map(printable, paragraphs)):
-        raise Unprintable(
-            UNPRINTABLE, f"Il campo «{field}» ha un carattere che l’avviso non può stampare: correggerlo."
-        )
-    fitted = fit(paragraphs, box)
-    if fitted is None:
-        raise Unprintable("does-not-fit", f"Il campo «{field}» è troppo lungo per l’avviso: abbreviarlo.")
-    return fitted
-
-
-def _without_loose_dots(fitted: Fitted) -> Fitted:
-    """A middle dot parts two items of a line; at the end of one it parts nothing."""
-    return Fitted(fitted.size, tuple(line.removesuffix(" ·") for line in fitted.lines))
 
 
 # -- letters

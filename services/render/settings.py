@@ -15,7 +15,10 @@ class RenderSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STAFFETTA_RENDER_", env_ignore_empty=True, frozen=True)
 
     notice_texts: Annotated[Path | None, Field(validation_alias="STAFFETTA_NOTICE_TEXTS")] = None
-    """A folder with the official `it.json`; without it the notice has wording of our own."""
+    """A folder with the official string files (`it.json`, `de.json`, ...); without it the notice has wording of our own."""
+    notice_marks: Annotated[Path | None, Field(validation_alias="STAFFETTA_NOTICE_MARKS")] = None
+    """A folder with the marks `pagopa`, `poste`, `bancoposta` and `bollettino` (SVG or PNG), which are their owners' and not
+    shipped; in place of one that is not there stand plain words."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     preview_workers: Annotated[int, Field(ge=1, le=16)] = 1
     """Processes that make nothing but previews: a person waits for them, whatever batch is being printed."""

@@ -42,7 +42,7 @@ SENTENCES = {
 }
 PATTERNS = {
     "taxonomy": "deve avere la forma 9/0107102SP/, barra finale compresa (tassonomia pagoPA)",
-    "iban": "deve essere un IBAN italiano di 27 caratteri, senza spazi",
+    "iban": "deve essere un IBAN italiano di 27 caratteri, senza spazi; quello di [postal] è di un conto di Poste (07601)",
     "tax_code": "deve avere 11 cifre",
     "segregation_code": "deve avere 2 cifre, fra virgolette",
     "ipa_code": "deve essere il codice IPA: da 2 a 20 lettere, cifre, _ o -",

@@ -57,6 +57,12 @@ def _template(value: Path, info: ValidationInfo) -> Path:
     return path
 
 
+def _spoken(value: list[str]) -> list[str]:
+    if len(value) == 2 and (value[0] != "it" or value[1] == "it"):
+        raise ValueError('due lingue sono l\'italiano e, dopo, un\'altra: ["it", "de"]')
+    return value
+
+
 # The key of a table ends up in lanes, queue and file names.
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Iban = Annotated[str, Field(pattern=r"^IT[0-9]{2}[A-Z][0-9]{10}[0-9A-Z]{12}$"), AfterValidator(_iban)]
@@ -70,6 +76,12 @@ MailAddress = Annotated[str, Field(pattern=r"^[^\s@<>,;:()\[\]\\\"]+@[A-Za-z0-9.
 OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
+
+
+Language = Literal["it", "en", "de", "sl", "fr"]
+"""Those that pagoPA has official texts for."""
+Languages = Annotated[list[Language], Field(max_length=2), AfterValidator(_spoken)]
+"""Of the notice: one, or Italian and a second, which is printed in grey."""
 
 
 class Item(BaseModel):
@@ -104,6 +116,10 @@ class PaymentType(Item):
     iban: Iban
     reason: Annotated[OneLine, Field(max_length=140)] = ""
     letters: dict[Key, Letter] = {}
+    languages: Languages = []
+    """Empty: the creditor's."""
+    postal_slip: bool = True
+    """Whether notices have the postal slip, where the creditor has a postal account."""
     office: OneLine = ""
     classification: OneLine = ""
     subject: OneLine = ""
@@ -161,6 +177,20 @@ class Contacts(Item):
     website: OneLine = ""
 
 
+class Postal(Item):
+    """The postal account, and what Poste authorised: without both no slip may be printed."""
+
+    iban: Annotated[str, Field(pattern=r"^IT[0-9]{2}[A-Z]07601[0-9]{17}$"), AfterValidator(_iban)]
+    holder: Annotated[OneLine, Field(min_length=1, max_length=50)]
+    authorisation: Annotated[OneLine, Field(min_length=1, max_length=70)]
+    """`AUT. DB/.../... DEL gg/mm/aaaa`, printed as it is."""
+
+    @property
+    def account(self) -> str:
+        """*Conto corrente postale*: 12 digits, the last of its IBAN."""
+        return self.iban[-12:]
+
+
 class PagoPa(Item):
     """GPD access. `key` is a secret reference (header `Ocp-Apim-Subscription-Key`)."""
 
@@ -182,6 +212,8 @@ class Creditor(Item):
     cbill: Annotated[str, Field(pattern=r"^[A-Z0-9]{5}$")] | None = None
     logo: Located | None = None
     contacts: Contacts = Contacts()
+    languages: Annotated[Languages, Field(min_length=1)] = ["it"]
+    postal: Postal | None = None
     pagopa: PagoPa
     protocol: Register = Register()
     mailboxes: dict[Literal["pec", "email"], Mailbox] = {}
@@ -190,6 +222,14 @@ class Creditor(Item):
     def mailbox(self, channel: Channel) -> Mailbox | None:
         """The mailbox that serves a channel (AUTO is resolved before)."""
         return self.mailboxes.get("pec" if channel is Channel.PEC else "email")
+
+    def languages_of(self, payment_type: str) -> tuple[str, ...]:
+        """Of the notices of a payment type."""
+        return tuple(self.payment_types[payment_type].languages or self.languages)
+
+    def postal_for(self, payment_type: str) -> Postal | None:
+        """The postal account that the slip of a payment type names; `None`: no slip."""
+        return self.postal if self.payment_types[payment_type].postal_slip else None
 
 
 class Client(Item):

@@ -18,10 +18,12 @@ from weasyprint import CSS, HTML
 from weasyprint.text.fonts import FontConfiguration
 
 from services.render.adapters.assets import BASE_URL, Assets, template
+from services.render.adapters.content import notice_of
 from services.render.adapters.kit import Kit, load_kit
-from services.render.adapters.notice import QR_BOX_MM
+from services.render.adapters.notice import NoticePress
+from services.render.adapters.notice_readback import read_notice
 from services.render.adapters.printer import Printer
-from services.render.adapters.readback import Misread, read_letter, read_notice
+from services.render.adapters.readback import Misread, read_letter
 from services.render.ports import Answer, Job, Misprint, Printed, Unmade
 from services.render.settings import RenderSettings
 from shared.contracts.record import Address, Debtor, Payment, Record
@@ -253,9 +255,9 @@ def test_text_that_does_not_fit_is_refused_by_the_rule_that_the_sheet_is_checked
 @pytest.mark.parametrize(
     ("what", "change"),
     [
-        ("qr", {"amount_cents": 8506}),
+        ("sum", {"amount_cents": 8506}),
         ("due-date", {"due_date": date(2027, 1, 24)}),
-        ("reason", {"reason": "Altro"}),
+        ("subject", {"reason": "Altro"}),
     ],
 )
 def test_a_notice_that_says_something_else_than_its_record_is_not_given_out(
@@ -264,9 +266,11 @@ def test_a_notice_that_says_something_else_than_its_record_is_not_given_out(
     record = a_rendered_record()
     pdf = notice(printer.make(Job(record, TODAY)))
     other = record.model_copy(update={"payment": record.payment.model_copy(update=change)})
-    read_notice(pdf, record, kit.creditors["c_x999"], QR_BOX_MM, facsimile=False)
+    creditor = kit.creditors["c_x999"]
+    sheet = NoticePress(kit.words, kit.slip_words, kit.marks).sheet(notice_of(record, creditor, logo=True).shape)
+    read_notice(pdf, sheet, record, creditor, facsimile=False)
     with pytest.raises(Misread, match=f"^read-back-{what}$"):
-        read_notice(pdf, other, kit.creditors["c_x999"], QR_BOX_MM, facsimile=False)
+        read_notice(pdf, sheet, other, creditor, facsimile=False)
 
 
 def test_a_letter_for_somebody_else_is_not_given_out(printer: Printer) -> None:

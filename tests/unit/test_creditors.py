@@ -238,3 +238,42 @@ def test_this_machine_is_known_by_any_of_its_names(host: str) -> None:
 @pytest.mark.parametrize("host", ["10.0.0.1", "smtp.example", "localhost.example", "::ffff:10.0.0.1", "1.127.0.0"])
 def test_another_machine_is_not_taken_for_this_one(host: str) -> None:
     assert not is_loopback(host)
+
+
+POSTAL = f"""
+[{C}.postal]
+iban = "IT56A0760103200000016302093"
+holder = "Comune di Borgo Esempio"
+authorisation = "AUT. DB/0001/XXX 12345 DEL 01/02/2026"
+"""
+
+
+def test_a_payment_type_may_speak_otherwise_than_its_creditor_and_do_without_slips(tmp_path: Path) -> None:
+    text = changed(("cbill = ", 'languages = ["it", "de"]\ncbill = '))
+    text = text.replace("\ntaxonomy = ", '\nlanguages = ["en"]\npostal_slip = false\ntaxonomy = ', 1) + POSTAL
+    creditor = load_creditors(written(tmp_path, text)).creditors["c_x999"]
+    first, *others = creditor.payment_types
+    assert creditor.languages_of(first) == ("en",)
+    assert creditor.postal_for(first) is None
+    for each in others:
+        assert creditor.languages_of(each) == ("it", "de")
+        assert creditor.postal_for(each) is creditor.postal
+    assert creditor.postal is not None
+    assert creditor.postal.account == "000016302093"
+
+
+@pytest.mark.parametrize(
+    ("languages", "told"),
+    [('["de", "it"]', "italiano e, dopo"), ('["it", "it"]', "italiano e, dopo"), ('["es"]', "'it'"), ("[]", "vuoto")],
+)
+def test_languages_that_no_notice_has_are_told(tmp_path: Path, languages: str, told: str) -> None:
+    path = written(tmp_path, changed(("cbill = ", f"languages = {languages}\ncbill = ")))
+    with pytest.raises(CreditorsError, match=told):
+        load_creditors(path)
+
+
+@pytest.mark.parametrize("iban", ["IT60X0542811101000000123456", "IT57A0760103200000016302093"])
+def test_a_slip_names_a_postal_account_or_none(tmp_path: Path, iban: str) -> None:
+    path = written(tmp_path, GOOD + POSTAL.replace("IT56A0760103200000016302093", iban))
+    with pytest.raises(CreditorsError, match=rf"{C}\.postal\.iban"):
+        load_creditors(path)

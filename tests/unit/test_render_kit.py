@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.render.adapters.kit import PrintingConfigurationWrong, load_kit
-from services.render.adapters.texts import USED, TextsWrong, load_texts
+from services.render.adapters.texts import USED, TextsWrong, load_words
 from services.render.settings import RenderSettings
 from shared.creditors import Contacts, Creditors, Letter, load_creditors
 from tests.builders import a_letter_folder
@@ -105,34 +106,86 @@ def test_a_creditor_whose_contacts_do_not_fit_is_told(tmp_path: Path) -> None:
         load_kit(EXAMPLE.model_copy(update={"creditors": {"c_x999": creditor}}), RenderSettings())
 
 
+def wording(folder: Path, language: str = "it", **changed: str) -> Path:
+    """A folder with our file of a language, changed."""
+    texts = json.loads((ROOT / f"services/render/texts/{language}.json").read_text("utf-8"))
+    for key, value in changed.items():
+        _put(texts, key, value)
+    (folder / f"{language}.json").write_text(json.dumps(texts), "utf-8")
+    return folder
+
+
 def test_a_municipality_drops_in_its_own_wording(tmp_path: Path) -> None:
-    texts = load_texts(None)
-    texts["avviso"]["dovePagare"]["titolo"] = "Dove si paga?"
-    (tmp_path / "it.json").write_text(json.dumps(texts), "utf-8")
-    assert load_texts(tmp_path)["avviso"]["dovePagare"]["titolo"] == "Dove si paga?"
+    words = load_words(wording(tmp_path, **{"avviso.dovePagare.titolo": "Dove si paga?"}), ("it",))
+    assert words.said("avviso.dovePagare.titolo") == ("Dove si paga?",)
+    assert words.ours("senzaScadenza") == "Quanto pagare?"
 
 
-@pytest.mark.parametrize("key", USED)
-def test_wording_that_lacks_what_the_notice_says_is_refused_by_its_key(tmp_path: Path, key: str) -> None:
-    texts = load_texts(None)
-    _put(texts, key, "")
-    (tmp_path / "it.json").write_text(json.dumps(texts), "utf-8")
-    with pytest.raises(TextsWrong, match=key.replace(".", r"\.")):
-        load_texts(tmp_path)
+@pytest.mark.parametrize("key", [key for key in USED if not key.endswith(".esteso")])
+def test_a_language_that_lacks_what_the_notice_says_is_refused_by_name_and_key(tmp_path: Path, key: str) -> None:
+    with pytest.raises(TextsWrong, match=rf"^de\.json: {re.escape(key)} is missing"):
+        load_words(wording(tmp_path, "de", **{key: ""}), ("de",))
 
 
-@pytest.mark.parametrize("placeholder", ["{{EnteNome}}", "[Ente.Nome]"])
+@pytest.mark.parametrize(("languages", "place"), [(("en",), "estero"), (("it", "en"), "italia")])
+def test_whoever_reads_another_language_alone_may_live_abroad(
+    tmp_path: Path, languages: tuple[str, ...], place: str
+) -> None:
+    key = f"avviso.dovePagare.{place}.online.titolo"
+    wording(tmp_path, "en", **{key: "Over there"})
+    assert "Over there" in load_words(wording(tmp_path), languages).place("online.titolo")
+    with pytest.raises(TextsWrong, match=f"^en.json: {key} is missing"):
+        load_words(wording(tmp_path, "en", **{key: ""}), languages)
+
+
+def test_a_long_form_that_is_missing_falls_back_to_the_short_one(tmp_path: Path) -> None:
+    key = "avviso.datiPagamento.avviso.esteso"
+    words = load_words(wording(tmp_path, "de", **{key: ""}), ("de",))
+    assert words.said(key) == words.said("avviso.datiPagamento.avviso.breve")
+
+
+@pytest.mark.parametrize(
+    ("key", "written"),
+    [
+        ("avviso.datiPagamento.numRata", "Instalment #[n]"),
+        ("avviso.datiPagamento.numRata", "Instalment #{{Numero}}"),
+        ("avviso.importoScadenza.disclaimer.rate.rate", "Instalment #[avviso.rate.totali]"),
+    ],
+)
+def test_numbers_are_filled_in_however_the_official_files_write_them(tmp_path: Path, key: str, written: str) -> None:
+    assert load_words(wording(tmp_path, "en", **{key: written}), ("en",)).said(key, 3) == ("Instalment #3",)
+
+
+@pytest.mark.parametrize("placeholder", ["{{EnteNome}}", "[Ente.Nome]", "[n]"])
 def test_a_placeholder_that_nobody_fills_is_refused(tmp_path: Path, placeholder: str) -> None:
-    texts = load_texts(None)
-    _put(texts, "avviso.dovePagare.cta", f"vai su {placeholder}")
-    (tmp_path / "it.json").write_text(json.dumps(texts), "utf-8")
     with pytest.raises(TextsWrong, match="placeholder"):
-        load_texts(tmp_path)
+        load_words(wording(tmp_path, **{"avviso.dovePagare.cta": f"vai su {placeholder}"}), ("it",))
 
 
 def test_a_folder_without_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TextsWrong, match=r"it\.json"):
-        load_texts(tmp_path)
+        load_words(tmp_path, ("it",))
+
+
+def test_only_the_languages_of_the_configuration_are_read(tmp_path: Path) -> None:
+    settings = RenderSettings().model_copy(update={"notice_texts": wording(tmp_path)})
+    assert set(load_kit(EXAMPLE, settings).words) == {("it",)}
+    creditor = EXAMPLE.creditors["c_x999"].model_copy(update={"languages": ["it", "sl"]})
+    with pytest.raises(TextsWrong, match=r"^sl\.json"):
+        load_kit(EXAMPLE.model_copy(update={"creditors": {"c_x999": creditor}}), settings)
+
+
+def test_marks_come_from_a_folder_and_what_is_not_one_is_told(tmp_path: Path) -> None:
+    (tmp_path / "poste.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>', "utf-8")
+    assert set(load_kit(EXAMPLE, RenderSettings().model_copy(update={"notice_marks": tmp_path})).marks) == {"poste"}
+    (tmp_path / "pagopa.svg").write_text("<svg/>", "utf-8")
+    with pytest.raises(PrintingConfigurationWrong, match=r"^STAFFETTA_NOTICE_MARKS: pagopa\.svg is no SVG"):
+        load_kit(EXAMPLE, RenderSettings().model_copy(update={"notice_marks": tmp_path}))
+
+
+def test_a_folder_of_marks_without_any_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(PrintingConfigurationWrong, match="STAFFETTA_NOTICE_MARKS: none of pagopa, poste"):
+        load_kit(EXAMPLE, RenderSettings().model_copy(update={"notice_marks": tmp_path}))
 
 
 def _put(texts: dict[str, Any], key: str, value: str) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from services.render.adapters.content import notice_of
 from services.render.model import (
     RECORD_VARIABLES,
     Unprintable,
     letter_columns,
     letter_variables,
     long_day,
-    notice_of,
     variable,
 )
 from shared.contracts.record import Address, Debtor
@@ -52,7 +52,11 @@ def test_a_preview_has_no_number_and_does_not_look_as_if_it_had(creditor: Credit
 
 
 def test_contacts_that_wrap_end_no_line_with_a_dot(creditor: Creditor) -> None:
-    assert [line for line in notice_of(a_rendered_record(), creditor).contacts.lines if line.endswith("·")] == []
+    assert [
+        line
+        for name, line in notice_of(a_rendered_record(), creditor).values.items()
+        if name.startswith("contacts") and line.endswith("·")
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from services.render.adapters.fonts import NAMES, font
 SCHEME: Final = "asset:"
 BASE_URL: Final = "asset:page"
 SVG: Final = "image/svg+xml"
+ICONS: Final = ("info.svg", "online.svg", "places.svg", "scissors.svg", "corners.svg", "euro.svg")
 Asset = tuple[bytes, str]
 """Bytes and media type."""
 EMPTY: Final[Asset] = (b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>', SVG)
@@ -75,5 +76,5 @@ def watermark() -> Markup:
 @cache
 def house() -> dict[str, Asset]:
     """What every document may use: the fonts and our icons."""
-    icons = {name: (template(name).encode(), SVG) for name in ("info.svg", "online.svg", "places.svg")}
+    icons = {name: (template(name).encode(), SVG) for name in ICONS}
     return {**{name: (font(name), "font/ttf") for name in NAMES}, **icons}

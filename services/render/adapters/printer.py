@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from services.render.adapters.content import notice_of
 from services.render.adapters.kit import Kit
 from services.render.adapters.letter import LetterPress
 from services.render.adapters.merge import merged
-from services.render.adapters.notice import QR_BOX_MM, NoticePress
-from services.render.adapters.readback import Misread, read_letter, read_notice
+from services.render.adapters.notice import NoticePress
+from services.render.adapters.notice_readback import read_notice
+from services.render.adapters.readback import Misread, read_letter
 from services.render.adapters.sandbox import LetterTemplate, opened
-from services.render.model import Unprintable, letter_columns, letter_variables, notice_of, stand_in
+from services.render.model import Unprintable, letter_columns, letter_variables, stand_in
 from services.render.ports import Answer, Job, Misprint, Printed, Unmade
 from shared.contracts.record import Record
 
@@ -18,7 +20,7 @@ class Printer:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self._notices = NoticePress(kit.texts)
+        self._notices = NoticePress(kit.words, kit.slip_words, kit.marks)
         self._letters = LetterPress(kit.limits.html_bytes, kit.limits.letter_pages)
         self._last: tuple[tuple[str, bytes], LetterTemplate] | None = None
 
@@ -42,8 +44,10 @@ class Printer:
 
     def _notice(self, record: Record, *, facsimile: bool) -> bytes:
         creditor = self._kit.creditors[record.creditor]
-        pdf = self._notices.pdf(notice_of(record, creditor), self._kit.logos.get(record.creditor), facsimile=facsimile)
-        read_notice(pdf, record, creditor, QR_BOX_MM, facsimile=facsimile)
+        logo = self._kit.logos.get(record.creditor)
+        notice = notice_of(record, creditor, logo=logo is not None)
+        pdf = self._notices.pdf(notice, logo, facsimile=facsimile)
+        read_notice(pdf, self._notices.sheet(notice.shape), record, creditor, facsimile=facsimile)
         return pdf
 
     def _letter(self, record: Record, template: LetterTemplate, job: Job, *, facsimile: bool) -> bytes:
