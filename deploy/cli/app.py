@@ -19,7 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 simulate = typer.Typer(help="Un simulatore come processo a sé.", no_args_is_help=True)
+letters = typer.Typer(help="I modelli delle lettere di accompagnamento.", no_args_is_help=True)
 app.add_typer(simulate, name="simulate")
+app.add_typer(letters, name="letter")
 app.add_typer(operations.topology, name="topology")
 app.add_typer(operations.parked, name="parked")
 
@@ -127,6 +129,25 @@ def migrate(
     from deploy.cli.migrate import migrate as bring  # noqa: PLC0415
 
     raise typer.Exit(bring(url, service, check=check))
+
+
+@letters.command("check")
+def letter_check(
+    template: Annotated[Path, typer.Argument(metavar="MODELLO", help="La cartella del modello.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE.xlsx]", help="Un tracciato: prova le prime righe e quelle con i testi più lunghi."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Cartella in cui mettere le lettere di prova.")
+    ] = None,
+) -> None:
+    """Dice che cosa non va in un modello di lettera. Esce con 0: va bene; 1: da correggere; 2: non si è potuto provare."""
+    from deploy.cli.letter import check  # noqa: PLC0415
+
+    raise typer.Exit(check(template, file, out))
 
 
 @simulate.command("pagopa")

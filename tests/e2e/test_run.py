@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import shutil
+from email import message_from_bytes
+from email.policy import SMTP
 from pathlib import Path
 
 import pytest
 
-from tests.audit import text_of
+from tests.audit import query, text_of
 from tests.e2e.run_hand import HEADINGS, PEOPLE, counted, due, esito, run, sheet, staffetta
 
 LETTER_HEADINGS = (
@@ -60,6 +64,33 @@ def test_nothing_is_sent_unasked_and_the_same_command_goes_on(tmp_path: Path) ->
         assert code == 0, said
         assert counted(tmp_path / "out") == {"positions": 3, "registrations": 0, "messages": 2}
         assert [row["IUV"] for row in esito(tmp_path / "out").values()] == [row["IUV"] for row in generated.values()]
+
+
+def test_what_was_previewed_is_printed_and_one_pdf_is_registered_and_sent(tmp_path: Path) -> None:
+    examples = Path(__file__).resolve().parents[2] / "deploy" / "examples"
+    shutil.copytree(examples, tmp_path / "examples")
+    file = sheet(tmp_path / "rows.xlsx", [(*PEOPLE[0], "Emma", "Rodari", "Linea 1")], LETTER_HEADINGS)
+    page = tmp_path / "examples" / "letters" / "scuolabus" / "letter.html"
+
+    def staffetta_run(until: str) -> None:
+        code, said = staffetta(
+            "run", file, "--creditor", "c_x999", "--channel", "email", "--payment-type", "scuolabus", "--due-date",
+            due().isoformat(), "--letter", "scuolabus", "--merged", "--register", "--until", until, "--out", "out",
+            folder=tmp_path, environment={"STAFFETTA_CREDITORS": str(tmp_path / "examples" / "creditors.toml")},
+        )  # fmt: skip
+        assert code == 0, said
+
+    staffetta_run("preview")
+    page.write_text(page.read_text("utf-8").replace("Cordiali saluti", "Distinti saluti"), "utf-8")
+    staffetta_run("send")
+
+    printed = (tmp_path / "out" / "avvisi" / "riga-00002.pdf").read_bytes()
+    assert text_of(printed).index("Cordiali saluti") < text_of(printed).index("AVVISO DI PAGAMENTO")
+    (message,) = (tmp_path / "out" / "inviati").glob("*.eml")
+    attached = [part.get_content() for part in message_from_bytes(message.read_bytes(), policy=SMTP).iter_attachments()]
+    assert attached == [printed]
+    (registered,) = query(tmp_path / "out", "protocol", "select documents from register_entry")
+    assert json.loads(registered["documents"]) == {"notice": hashlib.sha256(printed).hexdigest()}
 
 
 def test_a_corrected_file_brings_in_the_rows_that_had_problems_and_nothing_else(tmp_path: Path) -> None:

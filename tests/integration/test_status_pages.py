@@ -100,6 +100,23 @@ async def ready_batch(house: House, browser: httpx.AsyncClient, rows: int = 3) -
     return batch_id, records
 
 
+@pytest.mark.parametrize(("letter", "asked"), [("scuolabus", True), ("", False)])
+def test_letter_and_notice_in_one_pdf_is_a_choice_where_there_is_a_letter(
+    house: House, letter: str, asked: bool
+) -> None:
+    async def story(browser: httpx.AsyncClient) -> None:
+        answer = await upload(browser, registration="no", due_date="31/01/2099", letter=letter, merged="si")
+        assert answer.status_code == 303, answer.text
+        request = house.broker.last()
+        assert isinstance(request, RequestBatch)
+        assert request.options.merged is asked
+        house.ingest(request, [a_record(2, id=record_id(request.batch_id, 2), batch_id=request.batch_id)])
+        again = Form((await browser.get(f"{WIZARD}?invio={request.batch_id}")).text, WIZARD).fields
+        assert again["merged"] == ("si" if asked else "")
+
+    browse(house, story)
+
+
 def test_the_wizard_has_the_three_screens_with_their_names_and_prefilled_values(house: House) -> None:
     async def story(browser: httpx.AsyncClient) -> None:
         page = unescape((await browser.get(WIZARD)).text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -83,6 +84,13 @@ def test_the_message_reads_back_with_its_headers_and_both_documents() -> None:
     assert [(part.get_filename(), part.get_content_type(), part.get_content()) for part in message.iter_attachments()] == [
         ("avviso-pagopa.pdf", "application/pdf", NOTICE), ("lettera.pdf", "application/pdf", LETTER),
     ]  # fmt: skip
+
+
+def test_letter_and_notice_in_one_document_are_one_attachment_and_the_text_says_so() -> None:
+    whole = a_mail(letter=None)
+    message = read_back(compose(replace(whole, record=whole.record.model_copy(update={"merged": True}))))
+    assert [part.get_filename() for part in message.iter_attachments()] == ["avviso-pagopa.pdf"]
+    assert "è nel file allegato avviso-pagopa.pdf, dopo la lettera che lo accompagna." in body(message, "plain")
 
 
 def test_text_and_html_say_the_same() -> None:

@@ -52,10 +52,10 @@ class Folder(Assets):
     def refusal(self, letter: LetterTemplate) -> Unprintable:
         """Why what was asked for is not there. A name is told only as the template spells it: what a record's data made of
         it is nobody's business."""
-        missing = [url for url in self.asked if url.startswith(SCHEME)]
-        if len(missing) < len(self.asked):
-            return unsafe(letter.name)
-        spelt = [url for url in missing if url in letter.page or url in letter.style]
+        spelt = [url for url in self.asked if url in letter.page or url in letter.style]
+        outside = [url for url in self.asked if not url.startswith(SCHEME)]
+        if outside:
+            return unsafe(letter.name, next((url for url in outside if url in spelt), ""))
         what = f"«{spelt[0]}»" if spelt else "un file"
         return Unprintable(
             "letter-asset-missing",

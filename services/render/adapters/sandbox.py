@@ -69,11 +69,12 @@ def environment() -> ImmutableSandboxedEnvironment:
     return sandbox
 
 
-def unsafe(name: str) -> Unprintable:
-    """It reached for what it may not have."""
+def unsafe(name: str, reference: str = "") -> Unprintable:
+    """It reached for what it may not have: for `reference`, where the template spells it so."""
+    what = f" («{reference[:100]}»)" if reference else ""
     return Unprintable(
         "letter-template-unsafe",
-        f"Il modello di lettera «{name}» cerca di leggere file, siti o dati interni: va corretto da chi lo gestisce.",
+        f"Il modello di lettera «{name}» cerca di leggere file, siti o dati interni{what}: va corretto da chi lo gestisce.",
     )
 
 
