@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
-from amqp.exceptions import ConsumerCancelled, NotFound
+from amqp.exceptions import ConnectionForced, ConsumerCancelled, NotFound
 from kombu import Message as Delivered
 
 from shared.bus.connection import Broker
@@ -33,6 +33,9 @@ from shared.metrics import UNREADABLE
 
 log = structlog.get_logger()
 IDLE_SECONDS = 0.1
+RESTART_SECONDS = 3.0
+"""No broker goes and comes back in less. Who did not look for longer, or was told by missing heartbeats, may find another
+one, or an empty one, at the first try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Subscription:
         self._stopping, self._finished = threading.Event(), threading.Event()
         self._link: Link | None = None
         self._was_connected = self._lost = False
+        self._looked = 0.0
         self._recover = threading.Event()
         self.trouble = ""
         """The type of the error for which a handful is held."""
@@ -129,7 +133,9 @@ class Subscription:
                 if isinstance(error, NotFound | ConsumerCancelled):
                     self._lost = True
                     self._topology.await_standing(self._broker, self._stopping)
-                elif attempt:
+                elif (
+                    attempt or isinstance(error, ConnectionForced) or time.monotonic() > self._looked + RESTART_SECONDS
+                ):
                     self._lost = self._lost or self._was_connected  # it was away, perhaps to lose its data
                 self._stopping.wait(wait_seconds(attempt))
 
@@ -141,6 +147,7 @@ class Subscription:
             self._recover.set()
         self._was_connected = True
         while not self._stopping.is_set():
+            self._looked = time.monotonic()
             link.settle(self._handled())
             link.wait()
         link.cancel()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+from kombu import Message as Delivered
 
 from shared.bus.connection import Broker
 from shared.bus.consumer import Delivery, Subscription
@@ -137,5 +138,28 @@ def test_a_wiped_broker_is_told_of_when_all_stands_again(server: RabbitMQ, house
     assert not lost.is_set()
     with house.broker.connect() as connection:
         house.topology.declare(connection)
+    assert lost.wait(60)
+    assert subscription.connected
+
+
+def test_a_broker_that_was_wiped_while_nobody_looked_is_told_of_as_well(server: RabbitMQ, house: House) -> None:
+    lost, woken, asleep = threading.Event(), threading.Event(), threading.Event()
+
+    def sleep() -> Iterator[tuple[Delivered, bool]]:
+        asleep.set()
+        assert woken.wait(180)
+        return iter(())
+
+    subscription = Subscription(house.broker, house.topology, "iuv", Ear(), on_topology_lost=lost.set)
+    house.adopt(subscription)
+    eventually(lambda: subscription.connected)
+    subscription._handled = sleep  # type: ignore[method-assign]
+    assert asleep.wait(60)
+    server.wipe()
+    server.start()
+    with house.broker.connect() as connection:
+        house.topology.declare(connection)
+    del subscription._handled
+    woken.set()
     assert lost.wait(60)
     assert subscription.connected
