@@ -169,7 +169,9 @@ class Relay:
 
     def _subscribe(self, each: Consumes, handle: Handle) -> None:
         for _ in range(each.consumers):
-            self._subscriptions.append(Subscription(self._broker, self._topology, each.queue, handle, size=each.size))
+            self._subscriptions.append(
+                Subscription(self._broker, self._topology, each.queue, handle, size=each.size, linger=each.linger)
+            )
 
     def _take_status(self, deliveries: Sequence[Delivery]) -> None:
         self.status.take([delivery.envelope for delivery in deliveries])

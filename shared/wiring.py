@@ -29,11 +29,13 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Consumes:
-    """A queue of the topology, the size of its handfuls, and how many consumers a process has on it."""
+    """A queue of the topology, the size of its handfuls, how many consumers a process has on it, and for how many seconds a
+    handful that is begun waits for more."""
 
     queue: str
     size: int
     consumers: int = 1
+    linger: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -92,6 +93,8 @@ class Life:
         return self._standing
 
     def _work(self, part: Part) -> None:
+        gc.collect()
+        gc.freeze()  # what stands now stays to the end: it need not be looked at again for each handful
         self._clock = Clock(part.ticks, part.recover, self._stopping)
         for consumes, handle in part.handlers.items():
             read = part.readers.get(consumes.queue, Envelope.message)
@@ -108,6 +111,7 @@ class Life:
             consumes.queue,
             handle,
             size=consumes.size,
+            linger=consumes.linger,
             on_topology_lost=self._recover,
             read=read,
         )
