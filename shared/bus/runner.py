@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -222,8 +222,16 @@ class StageRunner:
             outcome = act_once(cast("UnlookableStage[Any]", self._stage), self._ledger, work)
             return self._ledger.record([(work, outcome)])[0], outcome, self.lanes.account(work.row.lane, outcome)
 
-        for work, outcome, event in self._pool.map(carried(act), handful.act):
-            self._say(handful, work, outcome, event)
+        acts = [self._pool.submit(carried(act), work) for work in handful.act]
+        try:
+            for each in acts:
+                self._say(handful, *each.result())
+        except BaseException:
+            for each in acts:
+                each.cancel()
+            wait(acts)  # a row whose act goes on would seem a dead one's to our own next try, and be called doubtful
+            self.lanes.untold()  # what they meant for their lanes is lost with the handful
+            raise
 
     def _renewed(self, work: Work[Any], outcome: Outcome) -> tuple[Work[Any], Outcome]:
         for _ in range(RENEWALS):

@@ -498,6 +498,31 @@ def test_an_outage_between_act_and_record_leaves_a_doubt_in_the_same_process_too
     assert blind.stage.outside == []
 
 
+def test_an_outage_at_one_act_doubts_none_that_goes_on(benches: Callable[[FakeStage], Bench]) -> None:
+    blind = benches(FakeStage(lookable=False, connections=2))
+    worker = blind.worker()
+    acting = threading.Event()
+
+    def slow(work: Work[FakeRow]) -> Outcome:
+        acting.set()
+        assert not threading.Event().wait(0.3)  # longer than the outage takes to be told
+        return blind.stage.done(work)
+
+    def away(work: Work[FakeRow]) -> None:
+        if work.request.record.row == 3:
+            assert acting.wait(10)
+            raise OperationalError("", None, Exception())
+
+    blind.stage.script(2, slow)
+    blind.stage.before_mark = away
+    with pytest.raises(OperationalError):
+        worker.handle(asked(2, 3))
+    blind.stage.before_mark = lambda _work: None
+    worker.handle(asked(2, 3))
+    assert [type(fact) for fact in said(blind.out)] == [NoticeSent, NoticeSent]
+    assert sorted(blind.stage.outside) == [(2, 1), (3, 1)]
+
+
 def test_a_running_lease_of_a_living_worker_is_waited_for(blind: Bench) -> None:
     blind.stage.script(2, Killed())
     with pytest.raises(Killed):
