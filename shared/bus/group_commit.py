@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from shared.bus.outages import OUTAGES
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -30,7 +32,8 @@ class GroupCommit(Generic[K, V]):
         self._waiting: list[_Wish[K, V]] = []
 
     def __call__(self, rows: Mapping[K, V]) -> set[K]:
-        """The keys of the rows that were changed, and perhaps others'. Raises what the commit raised."""
+        """The keys of the rows that were changed, and perhaps others'. Raises what the commit raised: an outage to all
+        who shared it, anything else to whoever it is about."""
         mine = _Wish(rows)
         with self._lock:
             self._waiting.append(mine)
@@ -54,6 +57,10 @@ class GroupCommit(Generic[K, V]):
         try:
             changed = self._commit({key: row for wish in wishes for key, row in wish.rows.items()})
         except BaseException as error:
+            if len(wishes) > 1 and isinstance(error, Exception) and not isinstance(error, OUTAGES):
+                for wish in wishes:  # what the database does not hold is one's own fault, and no doubt about the others
+                    self._commit_for([wish])
+                return
             for wish in wishes:
                 wish.changed.set_exception(error)
         else:

@@ -12,7 +12,8 @@ from tests.together import SECONDS, together
 
 
 class Book:
-    """Commits; the first commit waits until `others` wait for theirs. A row that is `None` cannot be written."""
+    """Commits; the first commit waits until `others` wait for theirs. A row that is `None` meets an outage, `wrong` is one
+    that no database holds."""
 
     def __init__(self, others: int) -> None:
         self.commits: list[dict[str, str | None]] = []
@@ -28,7 +29,10 @@ class Book:
                 pass
         if None in rows.values():
             raise ConnectionError
-        return {key for key in rows if not any(key in before for before in self.commits[:-1])}
+        if "wrong" in rows.values():
+            raise ValueError
+        done = {key for before in self.commits[:-1] if "wrong" not in before.values() for key in before}
+        return rows.keys() - done
 
     def first(self) -> None:
         assert self.group({"first": "x"}) == {"first"}
@@ -65,3 +69,16 @@ def test_an_outage_is_everybodys_who_shared_the_commit_and_not_the_next_ones() -
     assert book.group({"c": "x"}) == {"c"}
     with pytest.raises(ConnectionError):
         book.group({"d": None})
+
+
+def test_a_row_that_no_database_holds_is_its_own_failure() -> None:
+    book, ended = Book(3), []
+
+    def after(key: str, row: str) -> None:
+        try:
+            ended.append((key, key in book.after(key, row)))
+        except ValueError:
+            ended.append((key, False))
+
+    together(book.first, lambda: after("a", "x"), lambda: after("b", "wrong"), lambda: after("c", "x"))
+    assert sorted(ended) == [("a", True), ("b", False), ("c", True)]
