@@ -85,6 +85,7 @@ class IngestService:
 
     def take_batches(self, deliveries: Sequence[Delivery]) -> None:
         """The queue `ingest.batches`."""
+        self._ask()
         for delivery in deliveries:
             match delivery.message:
                 case NoRequest() as answered_only:
@@ -96,6 +97,7 @@ class IngestService:
 
     def take_control(self, deliveries: Sequence[Delivery]) -> None:
         """The queue `ingest.control`."""
+        self._ask()
         for delivery in deliveries:
             match delivery.message:
                 case Restate() as command:
@@ -122,6 +124,7 @@ class IngestService:
         """At start, and after the broker lost its queues: have the unsettled batches (or all) restated, and publish again
         what is still without an answer; how many. Takes up to ten seconds, in which another thread must be taking the
         facts. Raises what the broker and the database raise."""
+        self._ask()
         return self.recovering.recover(None if everything else self.unsettled())
 
     def unsettled(self) -> list[UUID]:
@@ -142,6 +145,11 @@ class IngestService:
         """Let go of the database."""
         self.unmeasure()
         self.database.close()
+
+    def _ask(self) -> None:
+        """Whether an outage still keeps something back: then nothing is begun that would be begun again, and kept again, at
+        every try for as long as it lasts."""
+        self.publish(())
 
     def _restate(self, command: Restate) -> None:
         for page in told_again(self.database, command.batch_ids):

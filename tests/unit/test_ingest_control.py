@@ -373,6 +373,19 @@ def restated(house: IngestHouse, *batch_ids: UUID) -> list[Message]:
     return said
 
 
+def test_an_outage_keeps_one_repetition_however_often_it_is_tried(house: IngestHouse) -> None:
+    house.batch()
+    told = len(restated(house)) + 1
+    again = [delivered(Restate(request_id=uuid4()))]
+    house.out.away = True
+    for _ in range(5):
+        with pytest.raises(ConnectionError):
+            house.service.take_control(again)
+    house.out.away = False
+    house.service.take_control(again)
+    assert told < len(house.out.take_envelopes()) < 2 * told
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
