@@ -21,6 +21,8 @@ SCHEMA = "status"
 REVISION = "0002"
 """The migration that makes these tables; `scripts/revise.py` writes the next."""
 JsonObject = dict[str, Any]
+OURS = ("dashboard", "staffetta-run")
+"""Through which people ask."""
 SECTION_NAMES = tuple(name for name, _ in SECTIONS.values())
 
 
@@ -64,6 +66,12 @@ class BatchRow(Base, table=True):
     cancelled_counts: JsonObject | None = Field(default=None, sa_type=Json)
     refusal: JsonObject | None = Field(default=None, sa_type=Json)
     """Why the request was refused: `code`, `message`, `rows`. Says nothing once the batch is ingested."""
+
+    @property
+    def client(self) -> str:
+        """The other system that asked for it; empty where a person did, or where that is not known yet."""
+        name = str((self.ingested or {}).get("client", ""))
+        return "" if name in OURS else name
 
 
 class RecordRow(Base, table=True):

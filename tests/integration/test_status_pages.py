@@ -31,7 +31,7 @@ from shared.creditors import load_creditors
 from shared.creditors.hours import WEEK
 from shared.documents import XLSX
 from shared.ids import record_id
-from tests.builders import a_record
+from tests.builders import a_document, a_record
 from tests.status_house import BASE, House, batch_of, sheet_part
 from tests.status_house import asked as api_fields
 
@@ -403,6 +403,39 @@ def test_a_lane_that_waits_is_told_with_the_name_as_it_is_written(house: House) 
         shown = unescape((await browser.get(f"/invii/{batch_id}")).text)
 
         assert "pagoPA non accetta la chiave di accesso dell'ente dalle 10:50; avvisare chi gestisce" in shown
+
+    browse(house, story)
+
+
+def test_a_batch_of_another_system_shows_its_name_and_its_references(house: House) -> None:
+    async def story(browser: httpx.AsyncClient) -> None:
+        batch_id = uuid4()
+        record = a_record(2, id=record_id(batch_id, 2), batch_id=batch_id, reference="pratica-17")
+        options = {"channel": "pec", "payment_type": "scuolabus", "due_date": "2099-01-31"}
+        told = facts.BatchIngested.model_validate({
+            "batch_id": batch_id, "client": "scuola-online", "request_id": "anno-2027", "creditor": "c_x999", "options": options,
+            "sheet": a_document(), "file_name": "anno-2027", "until": "preview", "created_at": datetime.now(UTC), "rows": 1,
+            "accepted": 1, "rejected": 0, "total_cents": record.payment.amount_cents,
+        })  # fmt: skip
+        house.tell(told, facts.RecordsAccepted(batch_id=batch_id, records=[facts.AcceptedRecord(record=record)]))
+        ours, _ = await ready_batch(house, browser, 1)
+
+        listed = (await browser.get("/invii")).text
+        assert listed.count("Richiesto da: scuola-online") == listed.count("Richiesto da") == 1
+        own, its = [(await browser.get(f"/invii/{each}")).text for each in (ours, batch_id)]
+        assert ("Richiesto da" in own, "Carica il foglio corretto" in own) == (False, True)
+        assert ("Richiesto da" in its, "scuola-online" in its, "Carica il foglio corretto" in its) == (
+            True,
+            True,
+            False,
+        )
+        assert "Rif. pratica-17" in (await browser.get(f"/invii/{batch_id}/avvisi")).text
+        assert "Riferimento di scuola-online" in (notice := (await browser.get(f"/avvisi/{record.id}")).text)
+        assert "pratica-17" in notice
+        again = await browser.post("/api/v1/batches", data=api_fields(batch_id=str(batch_id)), files=sheet_part())
+        assert (again.status_code, again.json()["code"]) == (409, "client-batch")
+        found = (await browser.post("/avvisi", data={"testo": "PRATICA-17"})).text
+        assert ("Rif. pratica-17" in found, str(record_id(ours, 2)) in found) == (True, False)
 
     browse(house, story)
 

@@ -19,7 +19,8 @@ class Asked(BaseModel):
 
 
 class RecordSearch(Asked):
-    """Every word of `text` must occur in name, tax code, notice code, IUV, protocol number, address or row number."""
+    """Every word of `text` must occur in name, tax code, notice code, IUV, protocol number, address, row number or the
+    reference that another system gave it."""
 
     text: str = Field(default="", max_length=200)
     states: list[State] = []

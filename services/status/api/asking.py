@@ -99,6 +99,10 @@ def ask_for_batch(context: Context, ask: BatchAsk, sheet: DocumentRef, file_name
         row = session.get(BatchRow, batch_id)
         if ask.batch_id is not None and (row is None or row.cancelled):
             raise conflict("batch-not-open", "Questo invio non c'è o è stato interrotto: cominciarne uno nuovo.")
+        if row is not None and row.client:
+            raise conflict(
+                "client-batch", "Questo invio è stato chiesto da un altro sistema: un foglio non lo può cambiare."
+            )
         row = row or BatchRow(id=batch_id, created_at=datetime.now(UTC))
         row.refusal = None
         if not row.ingested_revision:

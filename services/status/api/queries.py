@@ -172,7 +172,7 @@ def _summary(row: BatchRow, counts: list[StateCount]) -> dict[str, Any]:
     told = NOTHING | (row.ingested or {})
     return {
         "id": row.id, "state": state, "title": BATCH_TITLES[state], "creditor": row.creditor,
-        "payment_type": row.payment_type, "file_name": row.file_name, "created_at": row.created_at,
+        "payment_type": row.payment_type, "file_name": row.file_name, "client": row.client, "created_at": row.created_at,
         "until": Phase(row.until), "counts": counts,
     } | {name: told[name] for name in ("rows", "accepted", "rejected", "total_cents")}  # fmt: skip
 

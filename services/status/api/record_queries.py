@@ -22,7 +22,7 @@ from shared.contracts.facts import Problem
 from shared.contracts.record import DocumentRef, Orders
 
 COPIED = (
-    "id", "batch_id", "row", "stage", "phase", "code", "warnings", "debtor_name", "fiscal_code", "notice_code", "iuv",
+    "id", "batch_id", "row", "reference", "stage", "phase", "code", "warnings", "debtor_name", "fiscal_code", "notice_code", "iuv",
     "protocol_number", "amount_cents", "due_date", "channel", "address",
 )  # fmt: skip
 

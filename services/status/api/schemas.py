@@ -94,6 +94,7 @@ class BatchSummary(Shown):
     creditor: str
     payment_type: str
     file_name: str
+    client: str = Field(description="Il sistema che ha chiesto l'invio; vuoto se una persona.")
     created_at: datetime | None
     until: Phase
     rows: int
@@ -146,6 +147,7 @@ class RecordSummary(Shown):
     id: UUID
     batch_id: UUID
     row: int
+    reference: str = Field(description="Come lo chiama il sistema che ha chiesto l'invio.")
     state: State
     title: str
     hint: str
