@@ -80,8 +80,8 @@ def _how_much(pen: Pen, top: float) -> float:
     pen.pair((LEFT, top + 13.4, 56), words.said(_HOW_MUCH + "importo.importo"), look="bold")
     pen.field((LEFT, top + 17.2, 56), "sum", look="bold", leading=20)
     if shape.dated and shape.full:
-        pen.pair((71, top + 13.4, 31), words.said(_HOW_MUCH + "scadenza.scadenza"), look="bold")
-        pen.value((71, top + 17.2, 31), "due_date", 16, look="bold", leading=20)
+        pen.pair((69.4, top + 13.4, 31), words.said(_HOW_MUCH + "scadenza.scadenza"), look="bold")
+        pen.value((69.4, top + 17.2, 31), "due_date", 16, look="bold", leading=20)
     end = top + 25.1
     rates = _HOW_MUCH + "disclaimer.rate."
     if shape.instalments:

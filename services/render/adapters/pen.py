@@ -16,6 +16,8 @@ LABEL: Final = 8.0
 MONO_EM: Final = 0.6001
 """What every character of Roboto Mono takes."""
 _GAP: Final = 1.4
+_BASE: Final = 0.35
+"""How far below the middle of its line a base line stands, of the font size."""
 
 
 class Style(TypedDict, total=False):
@@ -81,8 +83,9 @@ class Pen:
             rest, small = width - taken - _GAP, min(size, LABEL)
             grey: Style = {"look": "grey", "lang": self.words.languages[1]}
             if _line(other, small, "") <= rest:
-                lower = (end - top) - small * 1.25 / POINTS_PER_MM  # the smaller line stands lower, on the same base
-                self.say((left + taken + _GAP, top + lower / 1.55, rest), other, small, **grey)
+                grey["leading"] = (end - top) * POINTS_PER_MM
+                lower = (size - small) * _BASE / POINTS_PER_MM  # smaller letters, on the same base line
+                self.say((left + taken + _GAP, top + lower, rest), other, small, **grey)
             else:
                 end = self.prose((left, end, width), (other,), ((small, 1), (7, 1), (7, 2), (6, 2)), first=1)
         return end
