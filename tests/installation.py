@@ -155,7 +155,7 @@ class Installation:
         self.processes[name].kill()
         self.processes[name].wait()
 
-    def until_killed(self, name: str, seconds: float = 120.0) -> None:
+    def until_killed(self, name: str, seconds: float = 300.0) -> None:
         """Until its kill point struck."""
         process = self.processes[name]
         wait_for(f"{name} killed", lambda: process.poll() is not None, seconds)
@@ -209,7 +209,7 @@ class Installation:
         items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
         return items
 
-    def until_settled(self, batch: str, rows: int, seconds: float = 240.0) -> dict[str, int]:
+    def until_settled(self, batch: str, rows: int, seconds: float = 600.0) -> dict[str, int]:
         """Until every record is where the machine leaves it, and status has heard so."""
 
         def settled() -> bool:

@@ -108,14 +108,14 @@ def run_case(servers: Servers, harm: Callable[[Servers], None], sheet: Path, row
         "under way", lambda: bool(servers.here.query("iuv", f"select 1 from iuv_ledger where batch_id = '{batch}'"))
     )
     harm(servers)
-    return servers.here.until_settled(batch, rows, 600.0), time.monotonic() - started
+    return servers.here.until_settled(batch, rows), time.monotonic() - started
 
 
 def greylisted(here: Installation, sheet: Path, rows: int) -> dict[str, int]:
     """Each recipient is told to come again later, three times: that is how greylisting works, and no failure."""
     for address in addresses_of(sheet):
         here.mail_fault("greylist", address, GREYLISTED)
-    return here.until_settled(here.send(sheet), rows, 600.0)
+    return here.until_settled(here.send(sheet), rows)
 
 
 def main() -> int:
