@@ -159,7 +159,9 @@ class Square:
 
 
 @contextmanager
-def square(folder: Path, clients: Mapping[str, str]) -> Iterator[Square]:
+def square(
+    folder: Path, clients: Mapping[str, str], environment: Mapping[str, str] | None = None
+) -> Iterator[Square]:  # fmt: skip
     """`clients`: name → its grant, as the creditors' file has it. There are two creditors, `OURS` and `ANOTHERS`."""
     examples = folder / "examples"
     _grant(shutil.copytree(EXAMPLES, examples) / "creditors.toml", clients)
@@ -170,7 +172,9 @@ def square(folder: Path, clients: Mapping[str, str]) -> Iterator[Square]:
         rabbitmq.private(definitions=made, login=login, settings=settings) as broker,
     ):
         logins = {name: url(broker, name) for name in SERVICES}
-        with installed(folder, broker.url, database, "staffetta", examples=examples, logins=logins) as here:
+        with installed(
+            folder, broker.url, database, "staffetta", environment, examples=examples, logins=logins
+        ) as here:
             yield Square(broker, here)
 
 

@@ -15,8 +15,9 @@ from stdnum.it import codicefiscale
 
 from shared.bus.connection import Broker
 from shared.bus.topology import EXCHANGES
+from tests.clients_hand import OURS, Square, listed, request, square
 from tests.crash import canary
-from tests.installation import SERVICES, Installation, on_private_servers, wait_for
+from tests.installation import SERVICES, Installation, wait_for
 from tests.servers.rabbitmq import RabbitMQ
 from tests.sheets import a_sheet
 
@@ -26,7 +27,8 @@ BIRDS = ("Aquilotto", "Beccaccino", "Cicognola", "Dodonella", "Egrettina", "Falc
 CODES = ("CNRQTT80A01Z900", "CNRBCC80A01Z900", "CNRCGN80A01Z900", "CNRDNL80A01Z900", "CNRGTT80A01Z900", "CNRFCH80A01Z900",
          "CNRGZL80A01Z900", "CNRPTT80A01Z900", "CNRBSN80A01Z900", "CNRKBR80A01Z900")  # fmt: skip
 FIRST_ROW = 2
-TAP = "tap"
+TAP, CLIENT = "tap", "gestionale"
+GRANT = f'creditors = ["{OURS}"]\nuntil = "send"'
 ENDS = {
     canary.WELL: "sent", canary.REFUSED: "to-correct", canary.LOST: "to-verify", canary.NO_ADDRESS: "by-hand",
     **dict.fromkeys(canary.PARKED_AT.values(), "stuck"), canary.IN_DOUBT: "to-verify", canary.UNUSABLE: "to-correct",
@@ -65,18 +67,25 @@ def pattern(numbers: list[str]) -> re.Pattern[str]:
     return re.compile(rf"{some}|(?<![0-9A-Za-z.])(?:{exact})(?![0-9A-Za-z])", re.IGNORECASE)
 
 
-def tap(here: Installation) -> None:
-    """A queue that gets whatever is published."""
-    with Broker(here.broker_url).connect() as connection, connection.channel() as channel:
+def tap(place: Square) -> None:
+    """A queue that gets whatever is published, and a user who may have it."""
+    place.broker.control("add_user", TAP, TAP)
+    place.broker.control("set_permissions", TAP, ".*", ".*", ".*")
+    with Broker(url(place)).connect() as connection, connection.channel() as channel:
         channel.queue_declare(TAP, durable=True, auto_delete=False)
         for name in EXCHANGES:
-            channel.queue_bind(TAP, here.topology.exchange(name).name, routing_key="#")
+            channel.queue_bind(TAP, place.here.topology.exchange(name).name, routing_key="#")
 
 
-def overheard(here: Installation) -> tuple[list[dict[str, Any]], str]:
+def url(place: Square) -> str:
+    """Where the tap's user logs in."""
+    return f"amqp://{TAP}:{TAP}@127.0.0.1:{place.broker.port}/%2F"
+
+
+def overheard(place: Square) -> tuple[list[dict[str, Any]], str]:
     """(all but the body of each message, the bodies)."""
     heads, bodies = [], []
-    with Broker(here.broker_url).connect() as connection, connection.channel() as channel:
+    with Broker(url(place)).connect() as connection, connection.channel() as channel:
         while (message := channel.basic_get(TAP, no_ack=True)) is not None:
             bodies.append(message.body if isinstance(message.body, str) else bytes(message.body).decode())
             heads.append({**message.delivery_info, **message.properties})
@@ -95,6 +104,20 @@ def go_through(here: Installation, sheet: Path) -> str:
 def ends(here: Installation, batch: str) -> dict[int, str]:
     """Row → state."""
     return {each["row"]: each["state"] for each in here.records(batch)}
+
+
+def ask_by_broker(place: Square) -> None:
+    """The same from another system, which hears what becomes of it."""
+    person = debtor(canary.WELL)
+    record = listed(
+        name=person["Intestazione"], fiscal_code=person["CodiceFiscale"], amount_cents=cents(canary.WELL),
+        address=person["IndirizzoPec"],
+    )  # fmt: skip
+    with place.client(CLIENT) as client:
+        assert client.ask(request(records=[record])).kind == "request-accepted"
+        assert client.until("its end", lambda told: told.body.get("done")).body["counts"] == {"sent": 1}
+        unreadable = json.dumps({"name": person["Intestazione"]}).encode()
+        assert client.answer(client.publish(unreadable)).kind == "request-refused"
 
 
 def decide(here: Installation, batch: str) -> None:
@@ -139,14 +162,16 @@ def logs(here: Installation, broker: RabbitMQ) -> dict[str, str]:
 
 def test_what_is_told_about_debtors_stays_in_bodies_documents_and_databases(tmp_path: Path) -> None:
     sheet = a_sheet(tmp_path / "rows.xlsx", map(debtor, sorted(ENDS)))
-    with on_private_servers(tmp_path, SETTINGS) as (broker, _, here):
-        tap(here)
+    with square(tmp_path, {CLIENT: GRANT}, SETTINGS) as place:
+        here, broker = place.here, place.broker
+        tap(place)
         batch = go_through(here, sheet)
+        ask_by_broker(place)
         decide(here, batch)
         places = {"links": pages(here, batch)} | logs(here, broker)
         places |= {f"metrics of {name}": httpx.get(here.address(name) + "/metrics").text for name in SERVICES}
         places |= {what: broker.control(f"list_{what}") for what in ("queues", "exchanges", "bindings", "consumers")}
-        heads, bodies = overheard(here)
+        heads, bodies = overheard(place)
         places["headers"] = "\n".join(json.dumps(each, default=str) for each in heads)
         notices = [row["nav"] for row in here.query("iuv", "select nav from iuv_ledger where nav is not null")]
 
@@ -162,5 +187,5 @@ def test_what_is_told_about_debtors_stays_in_bodies_documents_and_databases(tmp_
         assert [line for line in lines if "personal_data_removed" in line] == []
     assert batch in places["urls.log"]
     assert "cloudEvents_id" in places["headers"]
-    assert {head["routing_key"].partition(".")[0] for head in heads} >= set(SERVICES) - {"status"}
+    assert {head["routing_key"].partition(".")[0] for head in heads} >= {*SERVICES, CLIENT} - {"status"}
     assert {place: private.findall(text) for place, text in places.items() if private.search(text)} == {}
