@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import structlog
 from fastapi import FastAPI
-from sqlalchemy.exc import DataError
 from sqlmodel import col, select
 
 from services.status.api.app import build_app
@@ -22,6 +21,7 @@ from services.status.fold import fold_handful
 from services.status.ports import CommandPublisher
 from services.status.settings import StatusSettings
 from services.status.tables import SCHEMA, Base, BatchRow
+from shared.bus.outages import OUTAGES
 from shared.contracts.commands import Restate
 from shared.contracts.envelope import Envelope
 from shared.db.engine import Database
@@ -47,16 +47,23 @@ class StatusService:
     unmeasure: Callable[[], None]
 
     def take(self, envelopes: Sequence[Envelope]) -> None:
-        """Fold a handful in one transaction, then tell those who look on. Ack once it returns; on an exception the
-        database did not answer, and nothing was folded. A fact that the database cannot hold is left out, and logged."""
+        """Fold a handful in one transaction, then tell those who look on. Ack once it returns; on an exception something of
+        ours did not answer, and comes again. A fact that cannot be kept is left out, and logged: `Restate` brings it again."""
         try:
             self._fold(envelopes)
-        except (DataError, OverflowError):
-            if len(envelopes) > 1:
-                for envelope in envelopes:
-                    self.take([envelope])
-                return
-            log.warning("fact-not-kept", key=envelopes[0].key, id=envelopes[0].id)
+        except OUTAGES:
+            raise
+        except Exception:
+            for envelope in envelopes:  # a single one too: it may only have met somebody else's at the same row
+                self._alone(envelope)
+
+    def _alone(self, envelope: Envelope) -> None:
+        try:
+            self._fold([envelope])
+        except OUTAGES:
+            raise
+        except Exception:
+            log.exception("fact-not-kept", key=envelope.key, id=envelope.id)
             FACTS.labels("unreadable").inc()
 
     def _fold(self, envelopes: Sequence[Envelope]) -> None:

@@ -19,17 +19,22 @@ from services.status.api.events import follow
 from services.status.api.hub import Hub
 from services.status.api.kept import unanswered
 from services.status.api.openapi import openapi_json
+from services.status.fold import FOLDERS
+from services.status.fold.records import attempted
+from services.status.fold.working import WorkingSet
 from shared.contracts import facts
 from shared.contracts.base import Channel, Phase, StageName
 from shared.contracts.commands import (
     CorrectRecord,
     GenerateNotices,
+    Message,
     PreviewRecord,
     RequestBatch,
     Restate,
     RetryRecords,
     SettleSending,
 )
+from shared.contracts.envelope import Envelope
 from shared.contracts.record import Delivery, Record, SectionState
 from shared.ids import record_id
 from tests.builders import a_record
@@ -558,6 +563,35 @@ def test_a_fact_that_the_database_cannot_hold_holds_up_nobody(house: House) -> N
         house.tell(*told, failed.model_copy(update={"record_id": second.id, "permanent": True}), *told)
         shown = (await client.get(f"/api/v1/records/{second.id}")).json()
         assert shown["state"] == "stuck"
+
+    run(house, story)
+
+
+def test_a_fact_that_nobody_can_fold_holds_up_nobody(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def buggy(working: WorkingSet, fact: facts.StageFailed, envelope: Envelope) -> None:
+        if fact.code == "strange":
+            raise KeyError(fact.code)
+        attempted(working, fact, envelope)
+
+    kind: type[Message] = facts.StageFailed
+    monkeypatch.setitem(FOLDERS, kind, buggy)
+
+    async def story(client: httpx.AsyncClient) -> None:
+        batch_id, (first, second) = await ready_batch(house, client, 2)
+        failed = facts.StageFailed(
+            batch_id=batch_id,
+            record_id=second.id,
+            stage=StageName.IUV,
+            order=1,
+            issue=1,
+            code="http-503",
+            permanent=True,
+        )
+        strange = failed.model_copy(update={"record_id": first.id, "code": "strange"})
+        house.tell(strange, failed, strange)
+        house.tell(strange)
+        shown = [(await client.get(f"/api/v1/records/{each.id}")).json()["state"] for each in (first, second)]
+        assert shown == ["ready", "stuck"]
 
     run(house, story)
 
