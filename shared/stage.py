@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -87,7 +88,7 @@ class Renew:
 Outcome = Done | Refused | Deferred | Transient | Permanent | Uncertain | Renew
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """One record as it was asked of this stage."""
 
@@ -101,12 +102,12 @@ class Request:
         """From a command to this stage, or from the fact that triggers it."""
         return cls(message.record, message.orders, message.issue, stage)
 
-    @property
+    @cached_property
     def order(self) -> int:
         """This stage's order."""
         return self.orders.of(self.stage)
 
-    @property
+    @cached_property
     def key(self) -> tuple[UUID, int]:
         """(record id, order): the ledger's key."""
         return self.record.id, self.order

@@ -17,8 +17,9 @@ from sqlmodel import Field, Session, SQLModel, col, select
 
 from services.protocol.model import OUTGOING, Entry, RegisterId, register_year, registration_time
 from shared.creditors import Creditor
+from shared.db.among import among
 from shared.db.engine import UtcDateTime
-from shared.db.insert import insert_missing
+from shared.db.insert import detached, insert_many, insert_missing
 from shared.db.ledger import LedgerRow, suspects_table
 from shared.ids import registration_key
 
@@ -108,22 +109,25 @@ def register(
     """
     head = _locked_head(session, RegisterId.of(creditor).key)
     keys = [registration_key(record_id, order) for record_id, order, _ in wanted]
-    known = {each.key: each for each in session.exec(select(RegisterEntry).where(col(RegisterEntry.key).in_(keys)))}
+    there = session.exec(select(RegisterEntry).where(among(session, _table.columns.key, keys)))
+    known = {each.key: each for each in there}
     fresh = [(key, asked) for key, asked in zip(keys, wanted, strict=True) if key not in known]
     if fresh:
         head.registered_at = at = registration_time(now(), head.registered_at)
         if (year := register_year(at)) != head.year:
             head.year, head.number = year, 0
+    numbered = []
     for key, (record_id, order, entry) in fresh:
         head.number += 1
-        known[key] = RegisterEntry(
-            register_key=head.register_key, year=head.year, number=head.number, registered_at=at, subject=entry.subject,
-            recipient=entry.recipient, classification=entry.classification, office=entry.office, dossier=entry.dossier,
-            document_type=entry.document_type, documents=entry.documents, record_id=record_id, order=order, key=key,
+        known[key] = detached(
+            RegisterEntry, register_key=head.register_key, year=head.year, number=head.number, registered_at=at,
+            subject=entry.subject, recipient=entry.recipient, classification=entry.classification, office=entry.office,
+            dossier=entry.dossier, document_type=entry.document_type, documents=entry.documents, record_id=record_id,
+            order=order, key=key,
         )  # fmt: skip
-        session.add(known[key])
+        numbered.append(known[key])
+    insert_many(session, numbered)
     session.add(head)
-    session.flush()
     return [known[key] for key in keys]
 
 

@@ -52,7 +52,7 @@ class Database:
         self.engine: Engine = _sqlite_engine(url, schema) if self._sqlite else postgresql_engine(url, schema)
         self._metadata = metadata
         self._schema = schema
-        self._at_once = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._at_once = self.engine if self._sqlite else postgresql_engine(url, schema, isolation="AUTOCOMMIT", pool=1)
         # One writer at a time is SQLite's rule; queueing for it here is fair and never times out.
         self._writer = threading.RLock() if self._sqlite else None
 
@@ -105,6 +105,7 @@ class Database:
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
+        self._at_once.dispose()
 
 
 def _difference(schema: str, found: str | None, wanted: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Insert, Table, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import instance_dict
 from sqlmodel import Session, SQLModel
 
 from shared.db.recordset import as_json, recordset
@@ -19,9 +19,14 @@ R = TypeVar("R", bound=SQLModel)
 def detached(row_type: type[R], **values: Any) -> R:
     """A row as one that was loaded and let go: every column that has no default is to be given, and none is checked."""
     row: R = inspect(row_type).class_manager.new_instance()
-    for name, value in {**_defaults(row_type), **values}.items():
-        set_committed_value(row, name, value)
+    instance_dict(row).update(_defaults(row_type), **values)
     return row
+
+
+def insert_many(session: Session, rows: Sequence[SQLModel]) -> None:
+    """Insert rows of one table. The objects stay outside the session."""
+    if rows:
+        _insert(session, rows, missing=False)
 
 
 def insert_missing(session: Session, rows: Sequence[SQLModel]) -> int:
@@ -29,28 +34,36 @@ def insert_missing(session: Session, rows: Sequence[SQLModel]) -> int:
 
     Waits for whoever is inserting one of the same keys, row by row: give them in the order of their keys, and no two
     workers wait for each other. The objects stay outside the session."""
-    if not rows:
-        return 0
+    return _insert(session, rows, missing=True) if rows else 0
+
+
+def _insert(session: Session, rows: Sequence[SQLModel], *, missing: bool) -> int:
     mapper = inspect(type(rows[0]))
     values = [{each.key: getattr(row, each.key) for each in mapper.column_attrs} for row in rows]
     connection = session.connection()
     if connection.dialect.name == "postgresql":
-        return connection.execute(_from_json(mapper.local_table), as_json(values)).rowcount
-    return connection.execute(_one_by_one(mapper.local_table), values).rowcount
+        return connection.execute(_from_json(mapper.local_table, missing=missing), as_json(values)).rowcount
+    return connection.execute(_one_by_one(mapper.local_table, missing=missing), values).rowcount
 
 
 @cache
 def _defaults(row_type: type[SQLModel]) -> dict[str, Any]:
-    return {name: field.default for name, field in row_type.model_fields.items() if not field.is_required()}
+    fields, columns = row_type.model_fields, inspect(row_type).column_attrs
+    return {each.key: fields[each.key].default for each in columns if not fields[each.key].is_required()}
 
 
 @cache
-def _from_json(table: Table) -> Insert:
-    given = recordset(table, table.columns.keys())
-    statement = postgresql.insert(table).from_select(table.columns.keys(), select(given))
-    return statement.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+def _from_json(table: Table, *, missing: bool) -> Insert:
+    columns = table.columns.keys()
+    statement = postgresql.insert(table).from_select(columns, select(recordset(table, columns)))
+    return _counted(statement.on_conflict_do_nothing() if missing else statement)
 
 
 @cache
-def _one_by_one(table: Table) -> Insert:
-    return sqlite.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+def _one_by_one(table: Table, *, missing: bool) -> Insert:
+    statement = sqlite.insert(table)
+    return _counted(statement.on_conflict_do_nothing() if missing else statement)
+
+
+def _counted(statement: Insert) -> Insert:
+    return statement.execution_options(preserve_rowcount=True)

@@ -32,7 +32,7 @@ OUTAGES = {
 shutdown, deadlock, serialization, time-outs and full disks it does."""
 
 
-def postgresql_engine(url: str, schema: str) -> Engine:
+def postgresql_engine(url: str, schema: str, *, isolation: str = "READ COMMITTED", pool: int = POOL) -> Engine:
     """An engine for one service, whose role sees its own schema only."""
     session = {
         "search_path": schema,
@@ -44,8 +44,8 @@ def postgresql_engine(url: str, schema: str) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,  # an error would quote names and tax codes into the log
-        pool_size=POOL,
-        isolation_level="READ COMMITTED",
+        pool_size=pool,
+        isolation_level=isolation,
         json_serializer=lambda value: to_json(value).decode(),
         json_deserializer=from_json,
         connect_args={
