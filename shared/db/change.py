@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Table, Update, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Table, Update, bindparam, select, update
 
 from shared.db.recordset import as_json, recordset
 
@@ -44,14 +44,17 @@ class Change:
 
 
 def _together(table: Table, keys: Sequence[str], columns: Sequence[str], guard: Guard) -> Update:
-    given = select(recordset(table, [*keys, *columns])).cte("new")
-    same = and_(*(table.columns[name] == given.columns[name] for name in keys))
+    given = recordset(table, [*keys, *columns])
     order = [table.columns[name] for name in keys]
-    held = select(*order).join(given, same).order_by(*order).with_for_update(of=table).cte("held")
+    same = (table.columns[name] == given.columns[name] for name in keys)
+    # True of any row, and yet the planner expects one of a hundred to pass: it takes a parameter for a hundred rows, for
+    # which it would read a small table whole, and keeps to that while the table grows.
+    few = given.columns[keys[0]].is_not_distinct_from(given.columns[keys[0]])
+    held = select(given).where(*same, few).order_by(*order).with_for_update(of=table).cte("held")
     return (
         update(table)
-        .where(same, *(table.columns[name] == held.columns[name] for name in keys), guard(table.columns, given.columns))
-        .values({name: given.columns[name] for name in columns})
+        .where(*(table.columns[name] == held.columns[name] for name in keys), guard(table.columns, held.columns))
+        .values({name: held.columns[name] for name in columns})
         .returning(*order)
     )
 
