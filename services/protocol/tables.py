@@ -24,7 +24,7 @@ from shared.db.ledger import LedgerRow, suspects_table
 from shared.ids import registration_key
 
 SCHEMA = "protocol"
-REVISION = "0002"
+REVISION = "0003"
 """The migration that makes these tables; `scripts/revise.py` writes the next."""
 PAGE = 500
 

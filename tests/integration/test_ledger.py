@@ -8,18 +8,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session, func, select
 
+from shared.bus.ledgers import Ledger
 from shared.bus.runner import StageRunner
 from shared.contracts.commands import DispatchNotice
 from shared.contracts.facts import NoticeSent, StageDeferred, StageFailed
+from shared.contracts.record import Orders
+from shared.db.change import Change
 from shared.db.engine import Database
 from shared.db.ledger import LedgerState
-from shared.stage import Work
+from shared.stage import Request, Work
 from shared.wiring import StageService
 from tests.builders import a_record
 from tests.databases import a_database, over_postgresql, where
-from tests.fakes import FakeBase, FakeRow, FakeStage, Out, delivered
+from tests.fakes import Clock, FakeBase, FakeRow, FakeStage, Out, delivered
 from tests.servers.postgresql import execute
 from tests.suites.ledger import LedgerSuite
 from tests.together import together
@@ -117,3 +121,20 @@ def test_a_worker_that_was_overtaken_begins_again_on_what_stands(database: Datab
     sent = [message for message in out.take() if isinstance(message, NoticeSent)]
     assert (len(sent), stage.rounds) == (5, 2)
     assert len(stage.outside) == 1, "four were the other's"
+
+
+SEQUENTIAL = text("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE schemaname = 'fake' AND relname = 'ledger'")
+
+
+def test_rows_are_found_by_their_keys_in_a_small_table_too(database: Database) -> None:
+    ledger = Ledger(database, FakeStage(), "one", lambda _owner: True, Clock())
+    asked = [Request(a_record(row), Orders(), 1, FakeStage.name) for row in range(2, 302)]
+    ledger.reserve({each.key: each for each in sorted(asked, key=lambda each: each.key)})
+    change = Change(FakeBase.metadata.tables["ledger"], ["issue"], lambda row, new: row["issue"] < new["issue"])
+    with database.write() as session:
+        connection = session.connection()
+        before = connection.scalar(SEQUENTIAL)
+        for issue in range(2, 14):  # the server keeps to a plan from the eleventh time on
+            rows = [{"record_id": each.record.id, "order": 1, "issue": issue} for each in asked[:4]]
+            assert len(change(connection, rows)) == len(rows)
+        assert connection.scalar(SEQUENTIAL) == before
