@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 
 from services.status.fold.rows import Row
@@ -26,6 +27,8 @@ from shared.contracts.record import SECTIONS, SectionState
 SEARCHED = (
     "debtor_name", "fiscal_code", "notice_code", "iuv", "protocol_number", "address", "row", "reference",
 )  # fmt: skip
+WORDS = attrgetter(*SEARCHED)
+STATES = {state.value: state for state in SectionState}
 FROM_CELLS = {"amount_cents": 0, "due_date": None, "channel": "", "notice_code": "", "iuv": "", "protocol_number": ""}
 
 
@@ -40,7 +43,7 @@ def derive(row: Row, *, cancelled: bool) -> None:
         vars(row).update(_from_cells(row.cells))
     else:
         vars(row).update(_from_sections(row))
-    row.haystack = searchable(" ".join(word for name in SEARCHED if (word := str(getattr(row, name) or ""))))
+    row.haystack = searchable(" ".join([str(word) for word in WORDS(row) if word]))
 
 
 def standing_of(row: Row, *, cancelled: bool) -> Standing:
@@ -75,7 +78,7 @@ def searchable(text: str) -> str:
 
 
 def _word(said: Mapping[str, Any]) -> Word:
-    return Word(said["order"], SectionState(said["state"]), said.get("code", ""), said.get("detail", ""))
+    return Word(said["order"], STATES[said["state"]], said.get("code", ""), said.get("detail", ""))
 
 
 def _state(row: Row, standing: Standing, verdict: Verdict) -> dict[str, Any]:

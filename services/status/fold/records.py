@@ -113,7 +113,7 @@ def _sum(orders: Orders) -> int:
 
 def _raise_orders(row: Row, orders: Orders) -> None:
     standing = row.orders
-    if any(orders.of(stage) > standing.get(stage, 0) for stage in STAGES):
+    if standing != vars(orders) and any(orders.of(stage) > standing.get(stage, 0) for stage in STAGES):
         row.orders = {stage.value: max(standing.get(stage, 1), orders.of(stage)) for stage in STAGES}
 
 
