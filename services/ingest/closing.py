@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import ColumnElement, Uuid, and_, bindparam, func, or_
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -53,24 +53,26 @@ class Closing:
     def tick(self) -> None:
         """Look at every batch that may be at an end."""
         with self._database.read() as session:
-            query = select(Batch.id, or_(col(Batch.cancelling), col(Batch.cancelled))).where(_may_end())
-            found = [(batch_id, stopped) for batch_id, stopped in session.exec(query)]
-        for batch_id, stopped in found:
-            if stopped:
-                self._cancelling.tick(batch_id)
-            else:
-                self._close(batch_id)
+            found = session.connection().execute(_OPEN).all()
+            ended = [
+                batch_id
+                for batch_id, until, stated, stopped in found
+                if not stopped and _reached(session, batch_id, until, stated) != stated
+            ]
+        for batch_id in ended:
+            self._close(batch_id)
+        for batch_id in [batch_id for batch_id, _, _, stopped in found if stopped]:
+            self._cancelling.tick(batch_id)
 
     def _close(self, batch_id: UUID) -> None:
-        with self._database.read() as session:
-            batch = session.get_one(Batch, batch_id)
-            if _reached(session, batch) == batch.stated:
-                return
         with self._database.write() as session:
             query = select(Batch).where(Batch.id == batch_id, _may_end())
             held = session.exec(query.with_for_update(skip_locked=True)).first()
-            if held is None or held.cancelling or (stated := _reached(session, held)) == held.stated:
+            if held is None or held.cancelling:
                 return  # another replica has it, or a command came between
+            stated = _reached(session, batch_id, held.until, held.stated)
+            if stated == held.stated:
+                return
             facts = _facts(held, stated, _by_state(counts(session, batch_id)))
             self._publish([_envelope(fact, batch_id) for fact in facts])
             held.stated = stated
@@ -85,22 +87,33 @@ def _may_end() -> ColumnElement[bool]:
     return and_(open_, or_(stopped, generated, sent))
 
 
-def _reached(session: Session, batch: Batch) -> str:
-    if batch.until == Phase.PREVIEW.value or _moves(session, batch.id, Phase.GENERATE):
-        return batch.stated
-    sent = batch.until == Phase.SEND.value and not _moves(session, batch.id, Phase.SEND)
+_OPEN = sql_select(
+    col(Batch.id),
+    col(Batch.until),
+    col(Batch.stated),
+    or_(col(Batch.cancelling), col(Batch.cancelled)).label("stopped"),
+).where(_may_end())
+
+
+def _reached(session: Session, batch_id: UUID, until: str, stated: str) -> str:
+    if until == Phase.PREVIEW.value or _moves(session, batch_id, Phase.GENERATE):
+        return stated
+    sent = until == Phase.SEND.value and not _moves(session, batch_id, Phase.SEND)
     return SENT if sent else GENERATED
 
 
 def _moves(session: Session, batch_id: UUID, phase: Phase) -> bool:
     """Whether something of the phase may still move: the first of each state in the index, see `waiting`."""
-    mine = (col(Row.batch_id) == batch_id, col(Row.phase) == phase.value)
-    moving = [
-        sql_select(col(Row.id)).where(*mine, col(Row.state) == state.value).order_by(col(Row.number)).limit(1)
-        for state in MOVING
-    ]
-    query = sql_select(or_(*(each.scalar_subquery().is_not(None) for each in moving)))
-    return bool(session.connection().execute(query).scalar())
+    return bool(session.connection().execute(_MOVES, {"batch": batch_id, "phase_": phase.value}).scalar())
+
+
+def _first(state: RowState) -> ColumnElement[bool]:
+    mine = (col(Row.batch_id) == bindparam("batch", type_=Uuid()), col(Row.phase) == bindparam("phase_"))
+    query = sql_select(col(Row.id)).where(*mine, col(Row.state) == state.value).order_by(col(Row.number)).limit(1)
+    return query.scalar_subquery().is_not(None)
+
+
+_MOVES = sql_select(or_(*(_first(state) for state in MOVING)))
 
 
 def _by_state(found: Counts) -> dict[str, int]:

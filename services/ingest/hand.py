@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, bindparam, cast, inspect, update
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, Uuid, any_, bindparam, cast, inspect, update
 from sqlalchemy import select as sql_select
 from sqlalchemy.types import UserDefinedType
 from sqlmodel import Session, col
@@ -83,13 +83,6 @@ AnyRow = Row | InHand
 _COLUMNS = {column.name: column for column in inspect(Row).local_table.columns}
 _CHANGING = tuple(each.name for each in fields(InHand) if each.init)[3:]
 _changing = attrgetter(*_CHANGING)
-_TAKE = (
-    sql_select(_COLUMNS["id"], _COLUMNS["batch_id"], _COLUMNS["warnings"], cast(_COLUMNS["record"], Text))
-    .add_columns(*(_COLUMNS[name] for name in _CHANGING[1:]))
-    .where(col(Row.id).in_(bindparam("ids", expanding=True)), col(Row.state) != RowState.REJECTED.value)
-    .order_by(col(Row.id))
-    .with_for_update()
-)
 _TYPES = {name: _COLUMNS[name].type for name in _CHANGING} | {"record": JsonText()}
 _PUT_BACK = (
     update(Row)
@@ -98,12 +91,26 @@ _PUT_BACK = (
 )
 
 
+def _take(mine: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    read = (_COLUMNS["id"], _COLUMNS["batch_id"], _COLUMNS["warnings"], cast(_COLUMNS["record"], Text))
+    query = sql_select(*read, *(_COLUMNS[name] for name in _CHANGING[1:]))
+    return query.where(mine, col(Row.state) != RowState.REJECTED.value).order_by(col(Row.id)).with_for_update()
+
+
+_TAKE = {
+    # one statement, however many they are, so that it is prepared once
+    "postgresql": _take(col(Row.id) == any_(bindparam("ids", type_=ARRAY(Uuid())))),
+    "sqlite": _take(col(Row.id).in_(bindparam("ids", expanding=True))),
+}
+
+
 class Hand:
     """These of the rows that are there, locked in the order of their ids until the session's transaction ends."""
 
     def __init__(self, session: Session, ids: Collection[UUID]) -> None:
         self._session = session
-        found = session.connection().execute(_TAKE, {"ids": sorted(ids)}) if ids else ()
+        connection = session.connection()
+        found = connection.execute(_TAKE[connection.dialect.name], {"ids": sorted(ids)}) if ids else ()
         self.rows = {row.id: row for row in (InHand(*line) for line in found)}
         self._before = {row.id: _changing(row) for row in self.rows.values()}
 

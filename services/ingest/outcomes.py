@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, case, update
-from sqlmodel import col, select
+from sqlalchemy import select as sql_select
+from sqlmodel import Session, col, select
 
 from services.ingest.row_outcomes import batch_outcome, record_outcome
 from services.ingest.tables import NEWS, Batch, ClientRequest, Row
@@ -39,20 +40,23 @@ class Outcomes:
 
     def tick(self) -> None:
         """First what is to be told again, then records, then batches: an end comes after the last record."""
-        self._again()
         with self._database.read() as session:
-            batches = list(session.exec(select(Row.batch_id).where(NEWS).distinct()))
+            again = list(session.connection().execute(_AGAIN).scalars())
+            batches = list(session.connection().execute(_TOLD_OF).scalars())
+            moved = _moved(session)
+        if again:
+            self._again(again)
+            with self._database.read() as session:
+                batches, moved = list(session.connection().execute(_TOLD_OF).scalars()), _moved(session)
         for batch_id in batches:
             while self._tell_records(batch_id) == CHUNK:
                 pass
-        for asked, batch, standing in self._moved():
+        for asked, batch, standing in moved:
             self._tell_batch(asked, batch, standing)
 
-    def _again(self) -> None:
+    def _again(self, batch_ids: Sequence[UUID]) -> None:
         due = self._now() - timedelta(seconds=AGAIN_SECONDS)
-        with self._database.read() as session:
-            asked_again = [each.batch_id for each in session.exec(select(ClientRequest).where(ClientRequest.again))]
-        for batch_id in asked_again:
+        for batch_id in batch_ids:
             with self._database.write() as session:
                 asked = session.get_one(ClientRequest, batch_id, with_for_update=True)
                 if asked.again_at is None or asked.again_at <= due:
@@ -76,15 +80,6 @@ class Outcomes:
             session.connection().execute(mark, marks)
         return len(rows)
 
-    def _moved(self) -> list[tuple[ClientRequest, Batch, str]]:
-        """The batches whose standing is not the one that was told last. One that nobody was answered about yet waits."""
-        standing = _standing()
-        query = select(ClientRequest, Batch, standing).where(
-            ClientRequest.batch_id == Batch.id, col(ClientRequest.again_at).is_not(None), ClientRequest.told != standing
-        )
-        with self._database.read() as session:
-            return [(asked, batch, now) for asked, batch, now in session.exec(query)]
-
     def _tell_batch(self, asked: ClientRequest, batch: Batch, standing: str) -> None:
         with self._database.read() as session:
             outcome = batch_outcome(asked, batch, session.exec(select(Row).where(Row.batch_id == batch.id)))
@@ -100,3 +95,15 @@ class Outcomes:
 def _standing() -> ColumnElement[str]:
     stop = case((col(Batch.cancelled), "x"), (col(Batch.paused), "p"), else_="")
     return col(Batch.until) + "/" + col(Batch.stated) + "/" + stop
+
+
+def _moved(session: Session) -> list[tuple[ClientRequest, Batch, str]]:
+    """The batches whose standing is not the one that was told last. One that nobody was answered about yet waits."""
+    return [(asked, batch, now) for asked, batch, now in session.exec(_MOVED)]
+
+
+_AGAIN = sql_select(col(ClientRequest.batch_id)).where(col(ClientRequest.again))
+_TOLD_OF = sql_select(col(Row.batch_id)).where(NEWS).distinct()
+_MOVED = select(ClientRequest, Batch, _standing()).where(
+    ClientRequest.batch_id == Batch.id, col(ClientRequest.again_at).is_not(None), ClientRequest.told != _standing()
+)

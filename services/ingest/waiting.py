@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, String, and_, bindparam, column, or_, values
+from sqlalchemy import ColumnElement, Integer, Select, String, and_, bindparam, column, or_, text
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col
 
@@ -118,8 +118,16 @@ def _awake(batches: list[Waiting], resting: Resting) -> Iterator[Waiting]:
 
 
 _NOW = bindparam("now", type_=UtcDateTime())
-_COLUMNS = (column("rank", Integer), column("step", String), column("channel", String), column("state", String))
-_PLACE = values(*_COLUMNS, literal_binds=True).data([(rank, *each) for rank, each in enumerate(PLACES)]).cte("place")
+_PLACE = (
+    text(  # a VALUES of SQLAlchemy's would be put together anew at each tick
+        " UNION ALL ".join(
+            f"SELECT {rank} AS rank, '{step}' AS step, '{channel}' AS channel, '{state}' AS state"
+            for rank, (step, channel, state) in enumerate(PLACES)
+        )
+    )
+    .columns(column("rank", Integer), column("step", String), column("channel", String), column("state", String))
+    .cte("place")
+)
 
 
 def _there(place: Place, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
