@@ -13,14 +13,16 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, Uuid, any_, bindparam, cast, inspect, update
+from pydantic_core import to_json
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, Uuid, any_, bindparam, cast, update
 from sqlalchemy import select as sql_select
 from sqlalchemy.types import UserDefinedType
 from sqlmodel import Session, col
 
 from services.ingest.model import RowState
-from services.ingest.tables import Row
+from services.ingest.tables import SCHEMA, Base, Row
 from shared.contracts.record import Orders, Record
+from shared.db.recordset import ROWS, recordset
 
 
 class JsonText(UserDefinedType[str]):
@@ -80,15 +82,18 @@ class InHand:
 
 
 AnyRow = Row | InHand
-_COLUMNS = {column.name: column for column in inspect(Row).local_table.columns}
+_TABLE = Base.metadata.tables[f"{SCHEMA}.row"]
+_COLUMNS = {column.name: column for column in _TABLE.columns}
 _CHANGING = tuple(each.name for each in fields(InHand) if each.init)[3:]
 _changing = attrgetter(*_CHANGING)
 _TYPES = {name: _COLUMNS[name].type for name in _CHANGING} | {"record": JsonText()}
-_PUT_BACK = (
+_ONE_BY_ONE = (
     update(Row)
     .where(col(Row.id) == bindparam("its_id", type_=Uuid()))
     .values({name: bindparam(f"its_{name}", type_=kind) for name, kind in _TYPES.items()})
 )
+_NEW = recordset(_TABLE, ["id", *_CHANGING])
+_TOGETHER = update(Row).where(col(Row.id) == _NEW.c.id).values({name: _NEW.c[name] for name in _CHANGING})
 
 
 def _take(mine: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
@@ -119,7 +124,16 @@ class Hand:
         changed = [row for row in self.rows.values() if _changing(row) != self._before[row.id]]
         for row in changed:
             row.news += row.news > 0
-        if changed:
+        connection = self._session.connection()
+        if changed and connection.dialect.name == "postgresql":
+            connection.execute(_TOGETHER, {ROWS: f"[{','.join(map(_as_json, changed))}]"})
+        elif changed:
             names = ("its_id", *(f"its_{name}" for name in _CHANGING))
             values = [dict(zip(names, (row.id, *_changing(row)), strict=True)) for row in changed]
-            self._session.connection().execute(_PUT_BACK, values)
+            connection.execute(_ONE_BY_ONE, values)
+
+
+def _as_json(row: InHand) -> str:
+    """All that changes; the record is JSON already."""
+    others = dict(zip(_CHANGING[1:], _changing(row)[1:], strict=True))
+    return f'{to_json({"id": row.id, **others}).decode()[:-1]},"record":{row.record}}}'

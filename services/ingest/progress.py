@@ -103,8 +103,8 @@ class Progress:
         cancels or closes a batch holds it first and its rows then."""
         if not batch_ids:
             return
-        with self._database.read() as session:
-            found = [each for (each,) in session.connection().execute(ENDED, {"ids": sorted(batch_ids)})]
+        with self._database.at_once() as connection:
+            found = list(connection.execute(ENDED, {"ids": sorted(batch_ids)}).scalars())
         if found:
             with self._database.write() as session:
                 again = ordered_update(
