@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import structlog
 from sqlalchemy import BigInteger, MetaData, UniqueConstraint, func
 from sqlalchemy.orm import registry
-from sqlmodel import Field, Session, SQLModel, select
+from sqlmodel import Field, Session, SQLModel, col, select
 
-from services.iuv.model import NoticeCode
+from services.iuv.model import LAST_BASE, NoticeCode
 from shared.creditors import Creditor
 from shared.db.engine import UtcDateTime
 from shared.db.insert import insert_missing
 from shared.db.ledger import LedgerRow, suspects_table
 
+log = structlog.get_logger()
 SCHEMA = "iuv"
 REVISION = "0002"
 """The migration that makes these tables; `scripts/revise.py` writes the next."""
@@ -64,6 +66,7 @@ class BurntNumber(Base, table=True):
 def take_codes(session: Session, creditor: Creditor, count: int) -> list[NoticeCode]:
     """The next `count` codes, fewer where the range ends. Holds the counter's lock until the caller commits."""
     counter = _locked(session, creditor)
+    _catch_up(session, counter)
     # a start raised in the configuration moves the counter on; a lowered one never moves it back
     first = max(counter.next_number, creditor.iuv_start)
     end = min(first + count, creditor.iuv_end + 1)
@@ -92,3 +95,15 @@ def _locked(session: Session, creditor: Creditor) -> IuvCounter:
     # another worker's first handful may be faster: the lock below waits for it
     insert_missing(session, [IuvCounter(creditor=key[0], segregation_code=key[1], next_number=creditor.iuv_start)])
     return session.get_one(IuvCounter, key, with_for_update=True, populate_existing=True)
+
+
+def _catch_up(session: Session, counter: IuvCounter) -> None:
+    """Go on after the last number of the ledger. Where the counter is behind it, a part of the database is older than the
+    rest: each number that it gives would be a record's already, and no record would get one any more."""
+    first, last = (NoticeCode.of(counter.segregation_code, number).nav for number in (0, LAST_BASE))
+    navs = (col(IuvRow.creditor) == counter.creditor, col(IuvRow.nav).between(first, last))
+    nav = session.exec(select(func.max(IuvRow.nav)).where(*navs)).one()  # of one length: sorted as their numbers are
+    behind = int(NoticeCode.parse(nav).base) + 1 - counter.next_number if nav else 0
+    if behind > 0:
+        log.error("iuv.counter_behind", segregation_code=counter.segregation_code, behind=behind)
+        counter.next_number += behind

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Insert, Table, inspect, select
+from sqlalchemy import Column, Insert, Table, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm.attributes import instance_dict
 from sqlmodel import Session, SQLModel
@@ -30,7 +30,8 @@ def insert_many(session: Session, rows: Sequence[SQLModel]) -> None:
 
 
 def insert_missing(session: Session, rows: Sequence[SQLModel]) -> int:
-    """Insert what another worker may be inserting at this moment; how many were not there.
+    """Insert what another worker may be inserting at this moment; how many were not there. Raises `IntegrityError` for
+    what another constraint than the primary key refuses: that is no other worker's row, and is so at the next try too.
 
     Waits for whoever is inserting one of the same keys, row by row: give them in the order of their keys, and no two
     workers wait for each other. The objects stay outside the session."""
@@ -56,13 +57,17 @@ def _defaults(row_type: type[SQLModel]) -> dict[str, Any]:
 def _from_json(table: Table, *, missing: bool) -> Insert:
     columns = table.columns.keys()
     statement = postgresql.insert(table).from_select(columns, select(recordset(table, columns)))
-    return _counted(statement.on_conflict_do_nothing() if missing else statement)
+    return _counted(statement.on_conflict_do_nothing(index_elements=_keys(table)) if missing else statement)
 
 
 @cache
 def _one_by_one(table: Table, *, missing: bool) -> Insert:
     statement = sqlite.insert(table)
-    return _counted(statement.on_conflict_do_nothing() if missing else statement)
+    return _counted(statement.on_conflict_do_nothing(index_elements=_keys(table)) if missing else statement)
+
+
+def _keys(table: Table) -> list[Column[Any]]:
+    return list(table.primary_key.columns)
 
 
 def _counted(statement: Insert) -> Insert:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from uuid import UUID
 
-from sqlmodel import select
+import pytest
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import select, update
+from structlog.testing import capture_logs
 
 from services.iuv.model import NoticeCode
 from services.iuv.ports import Unreachable
-from services.iuv.tables import BurntNumber, IuvRow, burnt_count
+from services.iuv.tables import BurntNumber, IuvCounter, IuvRow, burnt_count
+from shared.bus.runner import StageRunner
+from shared.contracts.commands import AssignIuv
+from shared.contracts.facts import IuvAssigned, RecordFact, StageFailed
+from shared.db.insert import insert_missing
 from shared.ids import iupd
 from shared.stage import Done, Permanent, Transient
+from shared.wiring import StageService
+from tests.fakes import Out, delivered
 from tests.iuv_hand import CREDITOR, FakePositions, a_debt, a_hand, the_creditor
 
 
@@ -62,6 +72,34 @@ def test_a_start_that_is_raised_moves_the_counter_on_and_a_lowered_one_never_bac
     lowered = a_hand(tmp_path, iuv_start=1)
     lowered.reserve(a_debt(4))
     assert [lowered.row(a_debt(row)).number for row in (2, 3, 4)] == [10, 1000, 1001]
+
+
+def test_a_counter_that_is_behind_its_ledger_goes_on_after_the_last_number_there(tmp_path: Path) -> None:
+    """The counter's table alone was restored: each number that it would give is a record's already."""
+    hand = a_hand(tmp_path, iuv_start=500)
+    hand.assign(*[a_debt(row) for row in range(2, 7)])
+    with hand.database.write() as session:
+        session.connection().execute(update(IuvCounter).values(next_number=501))
+    out = Out()
+    runner = StageRunner(StageService(hand.database, hand.stage, frozenset({AssignIuv})), out, "worker")
+    with capture_logs() as logs:
+        runner.handle([delivered(AssignIuv(record=a_debt(row))) for row in (7, 8)])
+        runner.handle([delivered(AssignIuv(record=a_debt(9)))])
+    runner.close()
+    assert [type(fact) for fact in out.take() if isinstance(fact, RecordFact | StageFailed)] == [IuvAssigned] * 3
+    assert sorted(hand.row(a_debt(row)).number or 0 for row in (7, 8, 9)) == [505, 506, 507]
+    assert [line["behind"] for line in logs if line["event"] == "iuv.counter_behind"] == [4]
+
+
+def test_what_another_constraint_refuses_is_an_error_and_no_other_workers_row(tmp_path: Path) -> None:
+    hand = a_hand(tmp_path)
+    hand.reserve(a_debt(2))
+    standing = hand.row(a_debt(2))
+    other = IuvRow(**{**standing.model_dump(), "record_id": UUID(int=7), "iupd": "another"})
+    with hand.database.write() as session:
+        assert insert_missing(session, [standing]) == 0
+    with pytest.raises(IntegrityError), hand.database.write() as session:
+        insert_missing(session, [other])
 
 
 def test_rows_beyond_the_range_are_parked_and_their_neighbours_go_on(tmp_path: Path) -> None:
