@@ -15,6 +15,7 @@ from typing import Any
 
 from shared.bus.topology import BINDINGS, SERVICES, Topology
 from shared.contracts.commands import BatchCommand, Message, PreviewRecord, RecordCommand, RequestBatch, Restate, Settle
+from shared.contracts.facts import PreviewRendered
 from shared.contracts.registry import messages, routing_key
 
 NOTHING = "^$"
@@ -102,7 +103,13 @@ def _published(name: str) -> Mapping[str, list[str]]:
     match name:
         case "ingest":
             commands = _keys_of(RecordCommand, Restate)
-            return {"commands": commands, "facts": [facts], "outcomes": [r"[a-z0-9][a-z0-9_-]*\.[a-z-]+\.v[0-9]+"]}
+            # render keeps no ledger of previews: ingest, which does, says them again
+            previews = _literal(routing_key(PreviewRendered, "", restated=True))
+            return {
+                "commands": commands,
+                "facts": [facts, previews],
+                "outcomes": [r"[a-z0-9][a-z0-9_-]*\.[a-z-]+\.v[0-9]+"],
+            }
         case "status":
             return {
                 "intake": _keys_of(RequestBatch, BatchCommand),

@@ -33,10 +33,14 @@ MAY_PUBLISH = {
         ("commands", "iuv.assign-iuv.v1"), ("commands", "iuv.withdraw-position.v1"), ("commands", "render.preview-record.v1"),
         ("commands", "protocol.register-notice.v1"), ("commands", "dispatch.dispatch-notice.v1"),
         ("commands", "every.restate.v1"), ("facts", "ingest.records-accepted.v1"),
-        ("facts", "ingest.records-accepted.restated.v1"), ("outcomes", f"{CLIENT}.request-accepted.v1"),
+        ("facts", "ingest.records-accepted.restated.v1"), ("facts", "render.preview-rendered.restated.v1"),
+        ("outcomes", f"{CLIENT}.request-accepted.v1"),
     },
     "iuv": {("facts", "iuv.iuv-assigned.v1"), ("facts", "iuv.iuv-assigned.restated.v1"), ("facts", "iuv.stage-failed.v1")},
-    "render": {("facts", "render.notice-rendered.v1"), ("facts", "render.preview-rendered.v1")},
+    "render": {
+        ("facts", "render.notice-rendered.v1"), ("facts", "render.preview-rendered.v1"),
+        ("facts", "render.preview-rendered.restated.v1"),
+    },
     "protocol": {("facts", "protocol.notice-registered.v1")},
     "dispatch": {("facts", "dispatch.notice-sent.v1"), ("facts", "dispatch.lane-closed.v1")},
     "status": {
