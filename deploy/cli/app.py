@@ -153,7 +153,7 @@ def letter_check(
 @simulate.command("pagopa")
 def simulate_pagopa(
     folder: Annotated[Path, typer.Option(help="Cartella del giornale delle chiamate.")] = Path("simulatore-pagopa"),
-    port: Port = 8081,
+    port: Port = 8701,
     host: Host = "127.0.0.1",
 ) -> None:
     """Il simulatore di pagoPA (posizioni debitorie GPD v1), con una pagina che le elenca."""
@@ -165,8 +165,8 @@ def simulate_pagopa(
 @simulate.command("mail")
 def simulate_mail(
     folder: Annotated[Path, typer.Option(help="Cartella dei messaggi ricevuti (.eml).")] = Path("simulatore-posta"),
-    smtp_port: Port = 8025,
-    port: Port = 8082,
+    smtp_port: Port = 8725,
+    port: Port = 8702,
     host: Host = "127.0.0.1",
 ) -> None:
     """Il simulatore di posta (SMTP con accesso), con una pagina di ciò che è stato inviato."""

@@ -29,7 +29,7 @@ def told_access(broker_url: str) -> tuple[dict[str, Any], str]:
         "topic_permissions": "/api/vhosts/{vhost}/topic-permissions",
     }  # fmt: skip
     lists, why = _asked(broker_url, paths)
-    return lists, f"utenti e permessi: {why}"
+    return lists, f"utenti e permessi (li vede solo chi ha il tag administrator): {why}"
 
 
 def _asked(broker_url: str, paths: Mapping[str, str]) -> tuple[dict[str, Any], str]:

@@ -29,7 +29,7 @@ def show(*, json: bool) -> int:
         queues = {
             each.name: {
                 "arguments": arguments(each),
-                "bindings": [[bound.exchange.name, bound.routing_key] for bound in each.bindings],
+                "bindings": _bindings(each),
             }
             for each in names.queues()
         }
@@ -39,8 +39,8 @@ def show(*, json: bool) -> int:
         say(f"exchange  {exchange.name} ({exchange.type})")
     for queue in names.queues():
         say(f"coda      {queue.name}")
-        for bound in queue.bindings:
-            say(f"            {bound.exchange.name} · {bound.routing_key}")
+        for source, key in _bindings(queue):
+            say(f"            {source} · {key}")
     return DONE
 
 
@@ -84,6 +84,11 @@ def verify(definitions: Path | None, *, json: bool) -> int:
         complain(f"non controllato: {what}")
     say("Diverso da come deve essere." if report.differences else "Ciò che si è potuto controllare è come deve essere.")
     return DIFFERENT if report.differences else DONE
+
+
+def _bindings(queue: Any) -> list[tuple[str, str]]:
+    """Sorted: kombu keeps a set, and two listings are compared."""
+    return sorted((bound.exchange.name, bound.routing_key) for bound in queue.bindings)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -7,6 +7,15 @@
 -- no other; `staffetta migrate` gives it its rights. See docs/how-to/set-up-postgresql.md.
 
 \set ON_ERROR_STOP on
+-- A password that is not given is an empty one, which the table below refuses by name: psql's own complaint about it would
+-- print all the others.
+\set owner ''
+\set ingest ''
+\set iuv ''
+\set render ''
+\set protocol ''
+\set dispatch ''
+\set status ''
 \getenv owner STAFFETTA_OWNER_PASSWORD
 \getenv ingest STAFFETTA_INGEST_PASSWORD
 \getenv iuv STAFFETTA_IUV_PASSWORD

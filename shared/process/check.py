@@ -14,6 +14,7 @@ from shared.db.engine import WrongRevision
 from shared.process.parts import Service, Surroundings
 
 WRONG = 1
+NO_RIGHT = "42501"
 
 
 def check(service: Service, around: Surroundings) -> int:
@@ -37,7 +38,11 @@ def _database(service: Service, around: Surroundings) -> Iterator[str]:
     except WrongRevision as wrong:
         yield str(wrong)
     except OUTAGES as error:
-        yield f"la banca dati non risponde ({type(error).__name__}): controllare STAFFETTA_DATABASE_URL"
+        if getattr(getattr(error, "orig", None), "sqlstate", None) == NO_RIGHT:
+            yield f"il ruolo di STAFFETTA_DATABASE_URL non può leggere lo schema «{service.name}»: ogni servizio ha il suo"
+        else:
+            kind = type(error).__name__
+            yield f"la banca dati non risponde o rifiuta l'accesso ({kind}): controllare STAFFETTA_DATABASE_URL"
 
 
 def _broker(around: Surroundings) -> Iterator[str]:

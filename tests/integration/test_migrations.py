@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,32 @@ def as_role(url: str, role: str) -> str:
 def database_of(url: str, service: str, role: str = "") -> Database:
     """A service's database, by its own role."""
     return Database(as_role(url, role or service), chains.metadata_of(service), service)
+
+
+def test_a_password_that_is_not_given_is_named_and_no_other_is_printed(server: str) -> None:
+    url = make_url(server)
+    where = ["-h", str(url.host), "-p", str(url.port), "-U", "postgres", "-d", "postgres"]
+    given = {name: value for name, value in PASSWORDS.items() if name != "STAFFETTA_STATUS_PASSWORD"}
+    done = subprocess.run(
+        ["psql", "-X", "-q", *where, "-f", ROLES],
+        env={**os.environ, **given},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "(status, )" in done.stderr
+    assert "it's" not in done.stdout + done.stderr
+
+
+def test_a_check_names_the_role_of_another_service(server: str, tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "services.iuv", "--check"], capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "STAFFETTA_FOLDER": str(tmp_path), "STAFFETTA_BROKER_URL": "amqp://127.0.0.1:1//",
+             "STAFFETTA_DATABASE_URL": as_role(server, "render")},
+    )  # fmt: skip
+    assert told.returncode == 1
+    assert "non può leggere lo schema «iuv»: ogni servizio ha il suo" in told.stderr
 
 
 @pytest.mark.parametrize("service", chains.SERVICES)

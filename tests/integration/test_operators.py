@@ -204,6 +204,7 @@ def test_the_topology_is_shown_without_a_broker(here: Site) -> None:
     assert shown.exit_code == 0
     assert f"coda      {here.name('iuv')}\n" in shown.output
     told = here.json("topology", "show")
+    assert all(each["bindings"] == sorted(each["bindings"]) for each in told["queues"].values())
     assert told["queues"][here.name("iuv")]["arguments"]["x-queue-type"] == "quorum"
     assert [here.name("facts"), "#"] in told["queues"][here.name("status")]["bindings"]
 

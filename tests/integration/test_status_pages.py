@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from services.status.api.security import CSRF_FIELD
 from services.status.web.format import euro, parsed_day, parsed_euro
@@ -29,6 +30,7 @@ from shared.contracts.commands import (
 from shared.contracts.record import Record, SectionState
 from shared.creditors import load_creditors
 from shared.creditors.hours import WEEK
+from shared.db.engine import Database
 from shared.documents import XLSX
 from shared.ids import record_id
 from tests.builders import a_document, a_record
@@ -182,6 +184,19 @@ def test_a_double_click_asks_once(house: House) -> None:
         first, second = [await browser.post(WIZARD, data=fields, files=sheet_part()) for _ in range(2)]
         assert first.headers["location"] == second.headers["location"]
         assert len(house.broker.published) == 1
+
+    browse(house, story)
+
+
+def test_a_page_says_that_the_database_does_not_answer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_: Database) -> Any:
+        raise OperationalError("SELECT", {}, Exception())
+
+    async def story(browser: httpx.AsyncClient) -> None:
+        monkeypatch.setattr(Database, "read", away)
+        page, api = await browser.get("/invii"), await browser.get("/api/v1/batches")
+        assert (page.status_code, "La banca dati non risponde: nulla è perso" in page.text) == (503, True)
+        assert (api.status_code, api.json()["code"]) == (503, "database-unavailable")
 
     browse(house, story)
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -26,6 +26,8 @@ TITLES = {
     500: "Errore interno",
     503: "Non disponibile",
 }
+AWAY = (OperationalError, InterfaceError, TimeoutError)
+"""The database does not answer; pages and API read nothing else."""
 CODES = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 400: "bad-request"}
 DETAILS = {
     404: "L'indirizzo richiesto non esiste.",
@@ -107,6 +109,10 @@ def as_problem(error: Exception) -> Problem:
         ).problem
     if isinstance(error, DataError):  # asked for what can be in no database: a text with a zero byte
         return ApiProblem(400, "bad-request", DETAILS[400]).problem
+    if isinstance(error, AWAY):
+        return ApiProblem(
+            503, "database-unavailable", "La banca dati non risponde: nulla è perso, riprovare tra poco."
+        ).problem
     if isinstance(error, StarletteHTTPException):
         status = error.status_code
         code, detail = CODES.get(status, f"http-{status}"), DETAILS.get(status, "La richiesta non è stata accolta.")
