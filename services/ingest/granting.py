@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
@@ -27,12 +27,17 @@ def check_grant(request: RequestBatch, grant: Client) -> None:
         raise Refusal("until-not-granted")
 
 
-def count_request(session: Session, client: str, grant: Client, at: datetime) -> None:
-    """One more message of the client today. Raises `Refusal` beyond the grant."""
-    day = _today(session, client, at)
-    if day.requests >= grant.requests_per_day:
+def check_request(session: Session, client: str, grant: Client, at: datetime) -> None:
+    """Raises `Refusal` where the client asked as often today as it may. Two that come at the same moment both pass."""
+    today = session.get(ClientDay, (client, _day(at)))
+    if today is not None and today.requests >= grant.requests_per_day:
         raise Refusal("requests-per-day")
-    day.requests += 1
+
+
+def count_request(session: Session, client: str, grant: Client, at: datetime) -> None:
+    """One more message of the client today, once it was answered: one that an outage holds is tried again and again."""
+    today = _today(session, client, at)
+    today.requests = min(today.requests + 1, grant.requests_per_day)
 
 
 def count_records(session: Session, client: str, grant: Client, at: datetime, records: int) -> None:
@@ -45,6 +50,10 @@ def count_records(session: Session, client: str, grant: Client, at: datetime, re
 
 def _today(session: Session, client: str, at: datetime) -> ClientDay:
     """The client's row of the day, locked: who counts at the same moment waits."""
-    day = ClientDay(client=client, day=at.astimezone(ROME).date())
+    day = ClientDay(client=client, day=_day(at))
     insert_missing(session, [day])
     return session.get_one(ClientDay, (day.client, day.day), with_for_update=True)
+
+
+def _day(at: datetime) -> date:
+    return at.astimezone(ROME).date()

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from services.ingest.asking import WholeRequest, allow, check_options, further
 from services.ingest.form import SENTENCES, WrongRecord, check_form, refused
-from services.ingest.granting import check_grant, count_records, count_request
+from services.ingest.granting import check_grant, check_request, count_records, count_request
 from services.ingest.intake import NoRequest
 from services.ingest.reading import counted, row_of, template_of
 from services.ingest.refusals import Refusal
@@ -76,8 +76,9 @@ class Requests:
             log.exception("ingest.unexpected", client=client)
             answer = refused(request.request_id, Refusal("unexpected"))
         self._answer(answer, client, causation)
-        if isinstance(answer, RequestAccepted):
-            with self._database.write() as session:
+        with self._database.write() as session:
+            count_request(session, client, grant, self._now())
+            if isinstance(answer, RequestAccepted):
                 session.get_one(ClientRequest, answer.batch_id, with_for_update=True).again = True
 
     def refuse(self, body: NoRequest, client: str, causation: str = "") -> None:
@@ -87,14 +88,15 @@ class Requests:
             return
         code: str = body.code
         try:
-            with self._database.write() as session:
-                count_request(session, client, grant, self._now())
+            self._check_request(client, grant)
         except Refusal as refusal:
             code = refusal.code
         where = {"request_id": body.request_id, "record": body.record, "field": body.field}
         self._answer(
             RequestRefused.model_validate({**where, "code": code, "detail": SENTENCES[code]}), client, causation
         )
+        with self._database.write() as session:
+            count_request(session, client, grant, self._now())
 
     # -- one request
 
@@ -104,6 +106,10 @@ class Requests:
             log.warning("ingest.stranger-refused", user=client)
         return grant
 
+    def _check_request(self, client: str, grant: Client) -> None:
+        with self._database.read() as session:
+            check_request(session, client, grant, self._now())
+
     def _answered(self, request: RequestBatch, client: str, grant: Client) -> Outcome:
         try:
             return self._take(request, client, grant)
@@ -111,8 +117,7 @@ class Requests:
             return self._take(request, client, grant)
 
     def _take(self, request: RequestBatch, client: str, grant: Client) -> RequestAccepted:
-        with self._database.write() as session:
-            count_request(session, client, grant, self._now())
+        self._check_request(client, grant)
         check_form(request)
         check_grant(request, grant)
         whole, content = _whole(request, client)

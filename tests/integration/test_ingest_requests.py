@@ -384,6 +384,33 @@ def test_a_flood_is_answered_and_stops_at_the_grant(tmp_path: Path) -> None:
     house.close()
 
 
+def test_an_outage_takes_nothing_of_what_a_client_may_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message is held and tried again until the store, or the broker, works: that is one request."""
+    house = IngestHouse(tmp_path, granting(requests_per_day=2))
+    office = Office(house)
+    message = delivered(request(1), user=CLIENT)
+
+    def away(*_given: object) -> None:
+        raise OSError("no store")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(house.documents, "put", away)
+        for _ in range(3):
+            with pytest.raises(OSError, match="no store"):
+                house.service.take_batches([message])
+    house.out.away = True
+    for held in (message, unread(NoRequest(code="unreadable"))) * 3:
+        with pytest.raises(ConnectionError):
+            house.service.take_batches([held])
+    house.out.away = False
+    house.service.take_batches([message])
+    [*_, answer] = office.listen(ticks=0)
+    assert isinstance(answer, RequestAccepted)
+    assert isinstance(office.ask(request(1, request_id="altro")), RequestAccepted)
+    assert refusal(office.ask(request(1, request_id="terzo")))[0] == "requests-per-day"
+    house.close()
+
+
 @pytest.mark.parametrize("user", ["stranger", "ingest"])
 def test_a_stranger_is_not_heard(house: IngestHouse, office: Office, user: str) -> None:
     house.service.take_batches([delivered(request(1), source="status", user=user)])
