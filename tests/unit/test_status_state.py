@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 
+from services.status.fold.batch_state import BatchStanding, BatchState, batch_state_of
 from services.status.model import (
     TITLES,
-    BatchStanding,
-    BatchState,
     Standing,
     State,
     Trouble,
     TroubleKind,
-    batch_state_of,
     next_stage,
     verdict_of,
 )

@@ -16,7 +16,8 @@ from services.status.api.context import Context
 from services.status.api.problems import ApiProblem, FieldProblem, conflict
 from services.status.api.queries import batch_row, standing_of
 from services.status.api.record_queries import actions_of, record_row
-from services.status.model import BatchState, State, TroubleKind, batch_state_of
+from services.status.fold.batch_state import BatchState, batch_state_of
+from services.status.model import State, TroubleKind
 from services.status.tables import KeptCommand, RecordRow
 from shared.contracts.base import Phase, StageName
 from shared.contracts.commands import (

@@ -25,7 +25,8 @@ from services.status.api.schemas import (
     StateCount,
 )
 from services.status.api.wording import BATCH_TITLES, CHANNEL_TITLES, COMMANDS, explained
-from services.status.model import TITLES, BatchStanding, State, TroubleKind, batch_state_of
+from services.status.fold.batch_state import BatchStanding, batch_state_of
+from services.status.model import TITLES, State, TroubleKind
 from services.status.tables import BatchRow, KeptCommand, ProblemRow, RecordRow
 from shared.contracts.base import Phase
 from shared.contracts.facts import Problem

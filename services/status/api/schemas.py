@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.status.model import BatchState, State
+from services.status.fold.batch_state import BatchState
+from services.status.model import State
 from shared.contracts.base import Phase, StageName
 from shared.contracts.commands import BatchOptions
 from shared.contracts.facts import Problem as RowProblem

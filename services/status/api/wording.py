@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from services.status.model import BatchState, State
+from services.status.fold.batch_state import BatchState
+from services.status.model import State
 from shared.contracts.base import Channel, Phase, StageName
 
 ROME = ZoneInfo("Europe/Rome")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from services.status.fold.batch_state import MILESTONES
 from services.status.fold.working import WorkingSet, kind_of
-from services.status.model import MILESTONES, PHASES
+from services.status.model import PHASES
 from services.status.tables import LaneRow
 from shared.contracts import facts
 from shared.contracts.base import Phase
