@@ -26,7 +26,8 @@ import services.protocol.wire
 import services.render.wire
 import services.status.wire
 from shared.bus.connection import Broker
-from shared.bus.consumer import Delivery, Handle, Subscription
+from shared.bus.consumer import Handle, Subscription
+from shared.bus.delivery import Delivery
 from shared.bus.publisher import Publisher
 from shared.bus.runner import StageRunner
 from shared.bus.topology import Topology

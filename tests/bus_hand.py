@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared.bus.connection import Broker
-from shared.bus.consumer import Delivery, Subscription
+from shared.bus.consumer import Subscription
+from shared.bus.delivery import Delivery
 from shared.bus.topology import Topology
 from shared.contracts.commands import AssignIuv
 

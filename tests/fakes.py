@@ -14,7 +14,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import Session, SQLModel
 
-from shared.bus.consumer import Delivery
+from shared.bus.delivery import Delivery
 from shared.contracts.base import StageName
 from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope

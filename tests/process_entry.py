@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import MetaData
 
-from shared.bus.consumer import Delivery
+from shared.bus.delivery import Delivery
 from shared.db.engine import Database
 from shared.process import Part, Service, Surroundings, main
 from shared.wiring import Consumes

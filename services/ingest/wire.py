@@ -26,7 +26,7 @@ from services.ingest.restate import told_again
 from services.ingest.settings import IngestSettings
 from services.ingest.tables import SCHEMA, Base, Batch
 from services.ingest.watchdog import Watchdog
-from shared.bus.consumer import Delivery
+from shared.bus.delivery import Delivery
 from shared.contracts.commands import BatchCommand, Message, RequestBatch, Restate
 from shared.contracts.envelope import Envelope
 from shared.contracts.facts import CommandRefused, CommandTaken, Restated

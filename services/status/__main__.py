@@ -10,7 +10,7 @@ import structlog
 from services.status.adapters.face import AddressTaken, Face
 from services.status.settings import StatusSettings
 from services.status.wire import CONSUMES, wire
-from shared.bus.consumer import Delivery
+from shared.bus.delivery import Delivery
 from shared.process import Part, Service, Surroundings, Tick, main
 
 log = structlog.get_logger()

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -21,13 +20,13 @@ from amqp.exceptions import ConnectionForced, ConsumerCancelled, NotFound
 from kombu import Message as Delivered
 
 from shared.bus.connection import Broker
+from shared.bus.delivery import Delivery
 from shared.bus.link import Link, RabbitLink
 from shared.bus.measured import measured
 from shared.bus.outages import OUTAGES, until_it_works, wait_seconds
 from shared.bus.parcels import items_in
 from shared.bus.reading import Read, contents, earlier_deliveries, in_hands
 from shared.bus.topology import Topology
-from shared.contracts.commands import Message
 from shared.contracts.envelope import Envelope
 from shared.metrics import UNREADABLE
 
@@ -36,15 +35,6 @@ IDLE_SECONDS = 0.1
 RESTART_SECONDS = 3.0
 """No broker goes and comes back in less. Who did not look for longer, or was told by missing heartbeats, may find another
 one, or an empty one, at the first try."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message in hand, alone or of a parcel. `earlier` counts the deliveries before this one, where the broker tells."""
-
-    envelope: Envelope
-    message: Message
-    earlier: int = 0
 
 
 Handle = Callable[[Sequence[Delivery]], None]

@@ -28,7 +28,7 @@ from shared.metrics import (
 )
 
 if TYPE_CHECKING:
-    from shared.bus.consumer import Delivery
+    from shared.bus.delivery import Delivery
 
 A = TypeVar("A")
 B = TypeVar("B")

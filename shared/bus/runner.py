@@ -15,7 +15,7 @@ from typing import Any, cast
 import structlog
 
 from shared.bus.acting import act_once, act_together
-from shared.bus.consumer import Delivery
+from shared.bus.delivery import Delivery
 from shared.bus.handful import Handful
 from shared.bus.lanes import LaneEvent, Lanes, utc_now
 from shared.bus.ledgers import SETTLED, Ledger
@@ -63,7 +63,8 @@ class StageRunner:
         self._suspects = Suspects(service.database, service.stage.row_type)
         self._statements = Statements(self._stage.name, self._stage.states)
         self._sweepers = [
-            Sweeper(service.database, unasked.table, unasked.fact, publish, self._source) for unasked in service.unasked
+            Sweeper(service.database, unasked.table, unasked.fact, publish, service.stage.name.value)
+            for unasked in service.unasked
         ]
         connections = 1 if self._stage.lookable else self._stage.connections
         self._leaving = threading.Event()
@@ -107,10 +108,6 @@ class StageRunner:
     def close(self) -> None:
         """Let the acts in hand end."""
         self._pool.shutdown(wait=True)
-
-    @property
-    def _source(self) -> str:
-        return self._stage.name.value
 
     def _pass_on(self, envelopes: Sequence[Envelope]) -> None:
         try:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 from sqlalchemy import delete, inspect, select, update
 
-from shared.bus.consumer import Delivery
+from shared.bus.delivery import Delivery
 from shared.bus.outages import OUTAGES
 from shared.db.engine import Database
 from shared.db.ledger import LedgerRow, suspects_table

@@ -25,7 +25,8 @@ from sqlmodel import SQLModel, col, func, select
 
 from deploy.migrations.chains import transaction
 from shared.bus.connection import Broker
-from shared.bus.consumer import Delivery, Subscription
+from shared.bus.consumer import Subscription
+from shared.bus.delivery import Delivery
 from shared.bus.sweeper import AT_ONCE
 from shared.bus.topology import Topology
 from shared.contracts.facts import Fact

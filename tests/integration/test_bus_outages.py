@@ -9,7 +9,8 @@ import pytest
 from kombu import Message as Delivered
 
 from shared.bus.connection import Broker
-from shared.bus.consumer import Delivery, Subscription
+from shared.bus.consumer import Subscription
+from shared.bus.delivery import Delivery
 from shared.bus.outages import OUTAGES, NotTaken
 from shared.bus.publisher import Publisher
 from shared.contracts.commands import AssignIuv

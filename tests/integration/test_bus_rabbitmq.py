@@ -15,7 +15,8 @@ import pytest
 from amqp.exceptions import PreconditionFailed
 
 from shared.bus.connection import Broker
-from shared.bus.consumer import Delivery, Subscription
+from shared.bus.consumer import Subscription
+from shared.bus.delivery import Delivery
 from shared.bus.outages import OUTAGES, NotTaken, Unroutable
 from shared.bus.parcels import MOST_ITEMS
 from shared.bus.publisher import Publisher

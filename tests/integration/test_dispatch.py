@@ -17,7 +17,7 @@ import pytest
 from deploy.simulators.mail import FaultKind, MailSimulator
 from services.dispatch.settings import DispatchSettings
 from services.dispatch.wire import wire
-from shared.bus.consumer import Delivery
+from shared.bus.delivery import Delivery
 from shared.bus.runner import StageRunner
 from shared.contracts.base import Channel
 from shared.contracts.commands import DispatchNotice, Message, SettleSending

@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from services.ingest.intake import NoRequest
 from services.ingest.tables import Batch, ClientDay, Row
-from shared.bus.consumer import Delivery
+from shared.bus.delivery import Delivery
 from shared.contracts.base import Channel, Phase
 from shared.contracts.commands import (
     AssignIuv,

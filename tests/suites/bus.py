@@ -14,7 +14,8 @@ from uuid import uuid4
 import pytest
 
 from shared.bus.connection import Broker
-from shared.bus.consumer import Delivery, Subscription
+from shared.bus.consumer import Subscription
+from shared.bus.delivery import Delivery
 from shared.bus.parcels import posted
 from shared.bus.publisher import Publisher
 from shared.bus.topology import BINDINGS, Topology
