@@ -87,6 +87,28 @@ class Variant:
         return "-".join(filter(None, (*self.languages, *kinds, "" if self.dated else "undated")))
 
 
+VARIANTS = [
+    Variant(),
+    Variant(slips=True),
+    Variant(long=True, slips=True),
+    Variant(dated=False),
+    Variant(("en",), slips=True),
+    Variant(("de",), instalments=2),
+    Variant(("sl",), instalments=3),
+    Variant(("fr",), dated=False),
+    Variant(("it", "de"), slips=True),
+    Variant(("it", "fr"), instalments=3, slips=True, long=True),
+    Variant(instalments=2),
+    Variant(instalments=3, long=True),
+    Variant(instalments=4, in_full=False),
+    Variant(instalments=5, slips=True),
+    Variant(instalments=7, in_full=False, slips=True),
+    Variant(instalments=9),
+    Variant(instalments=12, slips=True),
+]
+"""One of each kind."""
+
+
 def variants(*languages: tuple[str, ...], long: tuple[bool, ...] = (False, True)) -> list[Variant]:
     """All that there are in these languages."""
     every = product(languages, COUNTS, (False, True), (True, False), (True, False), long)

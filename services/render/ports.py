@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Final, Protocol
 
 from shared.contracts.record import Record
+
+READ: Final = "text+codes"
+"""How a notice was verified: its text, and its codes as the finished pages draw them."""
+DRAWN: Final = "text+codes+raster"
+"""And its codes in pictures of its pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Printed:
 
     notice: bytes | None
     letter: bytes | None
+    verified: str = READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,8 @@ class Unmade:
 
 @dataclass(frozen=True, slots=True)
 class Misprint:
-    """What was made says something else than the record (`read-back-...`): a bug, never given out."""
+    """What was made says something else than the record (`read-back-...`): a bug of ours. It is never given out, and the
+    record is refused, which withdraws its position."""
 
     code: str
 

@@ -20,6 +20,9 @@ class RenderSettings(BaseSettings):
     """A folder with the marks `pagopa`, `poste`, `bancoposta` and `bollettino` (SVG or PNG), which are their owners' and not
     shipped; in place of one that is not there stand plain words."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
+    raster_every: Annotated[int, Field(ge=0)] = 50
+    """Of so many notices one is also drawn at 200 dpi and its codes read from the pictures (1: all; 0: none), which takes longer
+    than printing it. Text and codes of every notice are read from the finished PDF all the same."""
     preview_workers: Annotated[int, Field(ge=1, le=16)] = 1
     """Processes that make nothing but previews: a person waits for them, whatever batch is being printed."""
     cpu_seconds: Annotated[int, Field(ge=1, le=600)] = 10

@@ -110,10 +110,16 @@ class RenderStage:
                     notice, letter = keep(self._documents, answer.notice), keep(self._documents, answer.letter)
                 except OSError:
                     return Transient("document-store-failed", lane=True)
-                return Done(Documents(order=order, state=SectionState.DONE, notice=notice, letter=letter))
+                return Done(
+                    Documents(
+                        order=order, state=SectionState.DONE, notice=notice, letter=letter, verified=answer.verified
+                    )
+                )
             case Unmade(code, detail):
                 return Refused(code, detail)
-            case Misprint(code) | Lost(code):
+            case Misprint(code):
+                return Refused(code, MISPRINTED)
+            case Lost(code):
                 return Permanent(code)
 
 
@@ -128,6 +134,9 @@ def keep(documents: DocumentStore, content: bytes | None) -> DocumentRef | None:
 
 
 NOT_CONFIGURED = "La configurazione non ha più questa tipologia o questa lettera."
+MISPRINTED = (
+    "Il documento preparato non dice quello che dice il foglio, e non viene usato: avvisare chi gestisce il sistema."
+)
 NOT_PRINTED = "Il documento non si è potuto preparare: avvisare chi gestisce il sistema."
 
 

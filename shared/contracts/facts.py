@@ -210,7 +210,7 @@ class NoticeRendered(RecordFact):
 
 
 class RenderRefused(RecordFact):
-    """The documents cannot be made."""
+    """The documents cannot be made, or say something else than the record (`read-back-...`). The position is withdrawn."""
 
     owner: ClassVar[str] = "render"
 

@@ -156,6 +156,9 @@ class Documents(Section):
 
     notice: DocumentRef | None = None
     letter: DocumentRef | None = None
+    verified: str = ""
+    """How the notice was compared with the record before it was given out: `text+codes`, or `text+codes+raster` where its codes
+    were read from pictures of its pages as well."""
 
 
 class Registration(Section):

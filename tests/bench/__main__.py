@@ -1,12 +1,12 @@
-"""`python -m tests.bench job | relay | big | preview`; each says with `--help` what it measures. `make bench` runs the first two."""
+"""`python -m tests.bench job | relay | big | preview | readback`; each says with `--help` what it measures. `make bench` runs the first two."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import big, job, preview, relay
+from tests.bench import big, job, preview, readback, relay
 
-MEASURES = {"job": job.main, "relay": relay.main, "big": big.main, "preview": preview.main}
+MEASURES = {"job": job.main, "relay": relay.main, "big": big.main, "preview": preview.main, "readback": readback.main}
 
 
 def main() -> int:

@@ -16,9 +16,7 @@ import zxingcpp
 
 from services.render.adapters.kit import Kit, load_kit
 from services.render.adapters.notice import NoticePress
-from services.render.adapters.notice_readback import read_notice
 from services.render.adapters.printer import Printer
-from services.render.adapters.readback import Misread
 from services.render.adapters.sheet import Text
 from services.render.adapters.texts import load_words
 from services.render.model import SPECIMEN
@@ -27,7 +25,7 @@ from services.render.settings import RenderSettings
 from shared.contracts.record import Debtor
 from shared.creditors import load_creditors
 from tests.builders import a_rendered_record
-from tests.notice_hand import HOME, Variant
+from tests.notice_hand import HOME, VARIANTS, Variant
 
 # WeasyPrint 70 leaves the profile of every PDF/A to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
@@ -36,25 +34,6 @@ pytestmark = pytest.mark.filterwarnings(
 ROOT = Path(__file__).resolve().parents[2]
 TODAY = date(2026, 11, 24)
 OURS = {"Titillium-Web", "Titillium-Web-Bold", "Roboto-Mono", "Roboto-Mono-Bold", "Noto-Sans-Regular", "Noto-Sans-Bold"}
-VARIANTS = [
-    Variant(),
-    Variant(slips=True),
-    Variant(long=True, slips=True),
-    Variant(dated=False),
-    Variant(("en",), slips=True),
-    Variant(("de",), instalments=2),
-    Variant(("sl",), instalments=3),
-    Variant(("fr",), dated=False),
-    Variant(("it", "de"), slips=True),
-    Variant(("it", "fr"), instalments=3, slips=True, long=True),
-    Variant(instalments=2),
-    Variant(instalments=3, long=True),
-    Variant(instalments=4, in_full=False),
-    Variant(instalments=5, slips=True),
-    Variant(instalments=7, in_full=False, slips=True),
-    Variant(instalments=9),
-    Variant(instalments=12, slips=True),
-]
 
 
 @pytest.fixture(scope="module")
@@ -104,38 +83,6 @@ def test_every_variant_is_printed_and_says_what_its_record_says(example: Kit, va
     for code in read:
         side = (code.position.top_right.x - code.position.top_left.x) / 200 * 25.4
         assert side == pytest.approx(25 if code.format == zxingcpp.BarcodeFormat.QRCode else 23, abs=0.6)
-
-
-@pytest.mark.parametrize("variant", [Variant(instalments=3, slips=True)], ids=str)
-@pytest.mark.parametrize(
-    ("what", "number", "change"),
-    [("figures", 2, {"amount_cents": 9}), ("due-date", 3, {"due_date": date(2030, 1, 1)})],
-)
-def test_an_instalment_that_says_something_else_is_not_given_out(
-    example: Kit, variant: Variant, what: str, number: int, change: dict[str, Any]
-) -> None:
-    pdf, record = printed(example, variant), variant.record()
-    due = [each.model_copy(update=change) if each.number == number else each for each in record.payment.instalments]
-    other = record.model_copy(update={"payment": record.payment.model_copy(update={"instalments": due})})
-    with pytest.raises(Misread, match=f"^read-back-{what}$"):
-        read_notice(pdf, variant.sheet(), other, variant.creditor(), facsimile=False)
-
-
-def test_the_codes_of_two_instalments_that_change_places_are_found(example: Kit) -> None:
-    variant = Variant(instalments=3, slips=True)
-    pdf, record = printed(example, variant), variant.record()
-    assert record.position is not None
-    first, second, third = record.position.instalments
-    swapped = [
-        first.model_copy(update={"notice_code": second.notice_code}),
-        second.model_copy(update={"notice_code": first.notice_code}),
-        third,
-    ]
-    position = record.position.model_copy(update={"instalments": swapped})
-    with pytest.raises(Misread):
-        read_notice(
-            pdf, variant.sheet(), record.model_copy(update={"position": position}), variant.creditor(), facsimile=False
-        )
 
 
 def test_what_stands_where_is_what_the_guide_measures(single: bytes) -> None:

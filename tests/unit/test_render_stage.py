@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.render.ports import Answer, Job, Lost, Misprint, Printed, Unmade
-from services.render.stage import PreviewDesk, RenderStage
+from services.render.stage import MISPRINTED, PreviewDesk, RenderStage
 from services.render.tables import RenderRow
 from shared.contracts.base import StageName
 from shared.contracts.commands import PreviewRecord
@@ -77,7 +77,7 @@ def test_documents_are_in_the_store_before_they_are_recorded(tmp_path: Path) -> 
     ("answer", "expected"),
     [
         (Unmade("letter-too-slow", "Il modello non finisce."), Refused("letter-too-slow", "Il modello non finisce.")),
-        (Misprint("read-back-amount"), Permanent("read-back-amount")),
+        (Misprint("read-back-sum"), Refused("read-back-sum", MISPRINTED)),
         (Lost("render-crashed"), Permanent("render-crashed")),
     ],
 )

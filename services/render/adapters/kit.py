@@ -51,6 +51,8 @@ class Kit:
     """Archives of the letters' folders as they are at start, for records that were read before templates had versions."""
     rehearsal: bool
     limits: Limits
+    raster_every: int
+    """Of so many notices one is drawn, and its codes read from the pictures; 0: none."""
 
 
 def load_kit(creditors: Creditors, settings: RenderSettings) -> Kit:
@@ -79,6 +81,7 @@ def load_kit(creditors: Creditors, settings: RenderSettings) -> Kit:
         letters=letters,
         rehearsal=creditors.rehearsal,
         limits=Limits(settings.cpu_seconds, settings.memory_mb << 20, settings.html_kb << 10, settings.letter_pages),
+        raster_every=settings.raster_every,
     )
 
 

@@ -53,7 +53,8 @@ def send(line: Connection[object, object], answer: Answer) -> None:
     match answer:
         case Printed():
             documents = [answer.notice, answer.letter]
-            line.send_bytes(json.dumps({"documents": [each is not None for each in documents]}).encode())
+            head = {"documents": [each is not None for each in documents], "verified": answer.verified}
+            line.send_bytes(json.dumps(head).encode())
             for each in documents:
                 if each is not None:
                     line.send_bytes(each)
@@ -70,7 +71,7 @@ def receive(line: Connection[object, object]) -> Answer:
     head = json.loads(line.recv_bytes(1 << 20))
     if "documents" in head:
         notice, letter = (line.recv_bytes(1 << 26) if there else None for there in head["documents"])
-        return Printed(notice, letter)
+        return Printed(notice, letter, str(head["verified"]))
     if "code" in head:
         return Unmade(str(head["code"]), str(head["detail"]))
     return Misprint(str(head["misprint"])) if "misprint" in head else Lost(str(head["lost"]))
