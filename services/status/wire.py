@@ -54,6 +54,7 @@ class StatusService:
         except OUTAGES:
             raise
         except Exception:
+            log.exception("fact.handful-parted", size=len(envelopes))
             for envelope in envelopes:  # a single one too: it may only have met somebody else's at the same row
                 self._alone(envelope)
 
