@@ -11,6 +11,7 @@ from tests.databases import over_postgresql
 OVER_BOTH = {
     "tests.integration.test_dispatch",
     "tests.integration.test_ingest_batches",
+    "tests.integration.test_ingest_outcomes",
     "tests.integration.test_ingest_replicas",
     "tests.integration.test_ingest_size",
     "tests.integration.test_recovery",

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, case, update
 from sqlalchemy import select as sql_select
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from services.ingest.row_outcomes import batch_outcome, record_outcome
 from services.ingest.tables import NEWS, Batch, ClientRequest, Row
@@ -40,19 +40,23 @@ class Outcomes:
 
     def tick(self) -> None:
         """First what is to be told again, then records, then batches: an end comes after the last record."""
-        with self._database.read() as session:
-            again = list(session.connection().execute(_AGAIN).scalars())
-            batches = list(session.connection().execute(_TOLD_OF).scalars())
-            moved = _moved(session)
+        again, moved, batches = self._to_tell()
         if again:
             self._again(again)
-            with self._database.read() as session:
-                batches, moved = list(session.connection().execute(_TOLD_OF).scalars()), _moved(session)
+            _, moved, batches = self._to_tell()
         for batch_id in batches:
             while self._tell_records(batch_id) == CHUNK:
                 pass
         for asked, batch, standing in moved:
             self._tell_batch(asked, batch, standing)
+
+    def _to_tell(self) -> tuple[list[UUID], list[tuple[ClientRequest, Batch, str]], list[UUID]]:
+        """What is to be told again, the batches that moved, and those whose records did. The batches are read before the
+        records: between the two, another replica may take in a batch's last record and state its end."""
+        with self._database.read() as session:
+            again = list(session.connection().execute(_AGAIN).scalars())
+            moved = [(asked, batch, standing) for asked, batch, standing in session.exec(_MOVED)]
+            return again, moved, list(session.connection().execute(_TOLD_OF).scalars())
 
     def _again(self, batch_ids: Sequence[UUID]) -> None:
         due = self._now() - timedelta(seconds=AGAIN_SECONDS)
@@ -77,7 +81,9 @@ class Outcomes:
         marks = [{"row_id": row.id, "of_news": row.news} for row in sorted(rows, key=lambda row: row.id)]
         mark = update(Row).where(col(Row.id) == bindparam("row_id")).values(told=bindparam("of_news"))
         with self._database.write() as session:
-            session.connection().execute(mark, marks)
+            # else another replica was asked for all of it meanwhile, and what we told came before that
+            if session.get_one(ClientRequest, batch_id, with_for_update=True).again_at == asked.again_at:
+                session.connection().execute(mark, marks)
         return len(rows)
 
     def _tell_batch(self, asked: ClientRequest, batch: Batch, standing: str) -> None:
@@ -85,7 +91,10 @@ class Outcomes:
             outcome = batch_outcome(asked, batch, session.exec(select(Row).where(Row.batch_id == batch.id)))
         self._say(asked, outcome)
         with self._database.write() as session:
-            session.get_one(ClientRequest, batch.id, with_for_update=True).told = standing
+            now = session.get_one(ClientRequest, batch.id, with_for_update=True)
+            if now.told != standing:
+                # another replica told of it, or was asked to, meanwhile: who knows in which order, so it is told again
+                now.told = standing if (now.told, now.again_at) == (asked.told, asked.again_at) else ""
 
     def _say(self, asked: ClientRequest, outcome: Outcome) -> None:
         name = derived(type(outcome).__name__, asked.batch_id, outcome.model_dump_json())
@@ -97,13 +106,9 @@ def _standing() -> ColumnElement[str]:
     return col(Batch.until) + "/" + col(Batch.stated) + "/" + stop
 
 
-def _moved(session: Session) -> list[tuple[ClientRequest, Batch, str]]:
-    """The batches whose standing is not the one that was told last. One that nobody was answered about yet waits."""
-    return [(asked, batch, now) for asked, batch, now in session.exec(_MOVED)]
-
-
 _AGAIN = sql_select(col(ClientRequest.batch_id)).where(col(ClientRequest.again))
 _TOLD_OF = sql_select(col(Row.batch_id)).where(NEWS).distinct()
 _MOVED = select(ClientRequest, Batch, _standing()).where(
     ClientRequest.batch_id == Batch.id, col(ClientRequest.again_at).is_not(None), ClientRequest.told != _standing()
 )
+"""The batches whose standing is not the one that was told last. One that nobody was answered about yet waits."""
