@@ -67,6 +67,10 @@ class KnownLanes:
             insert_missing(session, [Lane(name=name) for name in missing])
         self._names.update(missing)
 
+    def forget(self, names: Collection[str]) -> None:
+        """Look again whether they have one."""
+        self._names.difference_update(names)
+
 
 def held(session: Session, names: Collection[str], now: datetime) -> dict[str, Lane]:
     """Lock those of the lanes that no other replica has in hand, and take in what was said of them."""

@@ -90,7 +90,10 @@ class Pacer:
     # -- inside
 
     def _issue(self, session: Session, lanes: Collection[str], resting: Resting) -> Iterator[Asked]:
-        rooms = Rooms(held(session, lanes, self._now()), self._now())
+        mine = held(session, lanes, self._now())
+        # another replica has them, or a database that was restored has not
+        self._known.forget(set(lanes) - mine.keys())
+        rooms = Rooms(mine, self._now())
         for step, creditor, channel, errand, count in session.connection().execute(IN_FLIGHT):
             rooms.in_flight(lanes_ahead(errand or step, creditor, channel), count)
         # asked again under a lock: a merge or a pause may have come between

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from services.ingest.wire import IngestService
-from shared.bus.consumer import Delivery
+from shared.bus.delivery import Delivery
 from shared.contracts.base import Channel, Phase
 from shared.contracts.commands import BatchOptions, PauseBatch, RequestBatch
 from shared.contracts.envelope import Envelope

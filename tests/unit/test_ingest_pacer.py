@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import delete, event, text
 
 from services.ingest.model import RowState
 from services.ingest.pace import LEAST, MOST, PROBE_PATIENCE, Rooms, capacity, lanes_ahead, learn
@@ -212,6 +212,17 @@ def test_the_window_outlives_the_process(house: IngestHouse) -> None:
     house.crash()
     house.service.pacer.tick()
     assert capacity(lane_row(house, "render")) == 2 * LEAST
+
+
+def test_a_lane_whose_row_is_gone_gets_another(house: IngestHouse) -> None:
+    """The database was restored under a running ingest."""
+    house.batch(range(2, 2 + LEAST + 5))
+    commands = house.issue()
+    with house.service.database.write() as session:
+        session.connection().execute(delete(Lane))
+    house.hear(*[fact for command in commands[:10] for fact in answers(command)])
+    issued = [len(house.issue()) for _ in range(2)]
+    assert sum(issued) >= 5, "one tick finds out, the next goes on"
 
 
 def test_facts_that_are_told_again_do_not_make_a_lane_look_fast(house: IngestHouse) -> None:
