@@ -134,10 +134,11 @@ class Topology:
                     missing = self.missing(connection)
             except OUTAGES as error:
                 log.warning("topology.unknown", error=type(error).__name__)
-            except RuntimeError:
+            except RuntimeError as error:
                 if not broker.in_memory:
                     raise
                 # kombu's memory transport closes a channel by walking through queues that others may declare meanwhile
+                log.warning("topology.unknown", error=type(error).__name__, exc_info=error)
             else:
                 if not missing:
                     return had_missed
