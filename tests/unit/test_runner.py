@@ -601,8 +601,10 @@ def test_a_closed_lane_counts_no_attempts_and_is_said_once(bench: Bench) -> None
         bench.stage.script(row, Transient("no-connection", lane=True))
     bench.worker().handle(asked(*range(2, 12)))
     facts = said(bench.out)
-    assert sum(isinstance(each, StageFailed) for each in facts) == 4
-    assert sum(isinstance(each, StageDeferred) for each in facts) == 6
+    failed = sum(isinstance(each, StageFailed) for each in facts)
+    # who acts on several connections may say a failure when another has closed the lane: it counts for nobody then
+    assert failed <= 4 if bench.stage.connections > 1 else failed == 4
+    assert sum(isinstance(each, StageDeferred) for each in facts) == 10 - failed
     assert sum(isinstance(each, LaneClosed) for each in facts) == 1
 
 
